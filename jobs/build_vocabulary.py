@@ -1,0 +1,31 @@
+"""Behaviours -> vocabulary, items, users."""
+
+from pyspark.sql import functions as F
+
+from mind.behaviours.standing import standing
+from mind.config import load_source
+from mind.features.entities import items_as_of, users_as_of
+from mind.features.vocabulary import new_entries, observed_values
+from mind.launch import Run, job
+from mind.storage.lake import Lake
+from mind.storage.session import session
+from mind.tables import BEHAVIOURS, ITEMS, USERS, VOCABULARY
+from mind.tables import names as n
+
+
+@job("build_vocabulary")
+def main(run: Run) -> None:
+    config, ds = run.config, run.ds
+    source = load_source(config.ingest.source)
+    lake = Lake(session(), config.lake.root)
+    behaviours = lake.read(BEHAVIOURS).where(F.col(n.EVENT_DAY) <= F.lit(ds)).persist()
+    kept = standing(behaviours, source).persist()
+    observed = observed_values(kept, behaviours)
+    lake.add(VOCABULARY, lambda held: new_entries(observed, held, config.vocabulary.minimum_count, ds))
+    vocabulary = lake.read(VOCABULARY)
+    lake.replace(ITEMS, items_as_of(kept, vocabulary, source, ds), ds, ds)
+    lake.replace(USERS, users_as_of(behaviours, kept, vocabulary, source, ds), ds, ds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Raw log -> behaviours, quarantine."""
+
+from mind.behaviours.ingest import ingest
+from mind.config import load_source
+from mind.launch import Run, job
+from mind.storage.lake import Lake
+from mind.storage.raw_log import read_raw_log
+from mind.storage.session import session
+from mind.tables import BEHAVIOURS, QUARANTINE
+
+
+@job("ingest")
+def main(run: Run) -> None:
+    config = run.config
+    source = load_source(config.ingest.source)
+    lake = Lake(session(), config.lake.root)
+    raw = read_raw_log(lake.spark, source, config.ingest.path or source.path)
+    night = ingest(raw, source, config.ingest, config.lake.time_zone, run.ds)
+    refused = lake.replace(QUARANTINE, night.quarantine, run.ds, run.ds, may_be_empty=True)
+    accepted = lake.replace(BEHAVIOURS, night.behaviours, night.first, night.last)
+    night.check_sums(accepted, refused)
+
+
+if __name__ == "__main__":
+    main()

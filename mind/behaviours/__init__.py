@@ -1,0 +1,1 @@
+"""Raw rows to behaviours: what happened, who to, when; what is refused and why."""

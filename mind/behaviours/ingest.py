@@ -1,0 +1,74 @@
+"""One night's rows, sorted into behaviours and quarantine, and the proof that none is missing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from mind.behaviours.parse import parse
+from mind.config import IngestSection, Source
+from mind.errors import BadInput, BrokenPromise
+from mind.tables import names as n
+
+log = logging.getLogger("mind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """The rows of the days `first` to `last`."""
+
+    behaviours: DataFrame
+    quarantine: DataFrame
+    first: date
+    last: date
+    rows: int
+    accepted: int
+    refused: dict[str, int]
+
+    def check_sums(self, behaviours: int, quarantine: int) -> None:
+        """Raises BrokenPromise unless every row read was written to one of the two tables."""
+        if behaviours + quarantine != self.rows:
+            raise BrokenPromise(
+                f"ingest read {self.rows} rows but wrote {behaviours} behaviours and {quarantine} refused rows; "
+                "the log changed while it was read. Run the step again when the log is complete."
+            )
+
+
+def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: str, ds: date) -> Ingested:
+    """Parse the days that a run for `ds` writes again: `look_back_days` up to and including `ds`.
+
+    Raises:
+        BadInput: no row belongs to these days, or the share of bad rows is above the limit.
+    """
+    first = ds - timedelta(days=section.look_back_days - 1)
+    events = parse(raw, source, time_zone, first, ds).persist()
+    counted = events.groupBy(n.REASON).agg(F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")).collect()
+    rows = sum(row["rows"] for row in counted)
+    bad = {row[n.REASON]: row["bad"] for row in counted if row["bad"]}
+    refused = {row[n.REASON]: row["rows"] for row in counted if row[n.REASON] is not None}
+    if rows == 0:
+        raise BadInput(
+            f"source {source.name}: no row of the log belongs to {first} to {ds}; is the day's log there yet, and is "
+            "ds right?"
+        )
+    if sum(bad.values()) > section.bad_row_limit * rows:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(bad.items()))
+        raise BadInput(
+            f"source {source.name}: {sum(bad.values())} of {rows} rows are bad ({reasons}), above ingest.bad_row_limit "
+            f"{section.bad_row_limit:g}. Nothing was written. Mend the log or conf/sources/{source.name}.toml."
+        )
+    accepted = rows - sum(refused.values())
+    log.info("%s rows read, %s accepted, %s refused", f"{rows:,}", f"{accepted:,}", f"{rows - accepted:,}")
+    return Ingested(
+        behaviours=events.where(F.col(n.REASON).isNull()),
+        quarantine=events.where(F.col(n.REASON).isNotNull()).withColumn(n.DS, F.lit(ds)),
+        first=first,
+        last=ds,
+        rows=rows,
+        accepted=accepted,
+        refused=refused,
+    )

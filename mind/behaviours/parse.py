@@ -1,0 +1,118 @@
+"""A raw row becomes an accepted behaviour or a refused row with its reason; nothing else can happen to it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, TimestampNTZType, TimestampType
+
+from mind.config import Source
+from mind.errors import BadInput
+from mind.tables import names as n
+
+UNREADABLE_TIME = "unreadable_time"
+NO_USER = "no_user"
+NO_ITEM = "no_item"
+UNKNOWN_EVENT = "unknown_event_type"
+DUPLICATE = "duplicate"
+ALWAYS_BAD = (UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT)
+"""Reasons that hold for every source and say that the log or its description is wrong."""
+
+_SEEN_BY_RULES = (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME)
+_HIDDEN = "mind: "
+"""Prefix of columns that rules do not see, so that they hide no raw column (Spark ignores case in names)."""
+
+
+def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: date) -> DataFrame:
+    """Every raw row of the days `first` to `last` (in `time_zone`), with `reason` null where it is accepted.
+
+    Rows whose time cannot be read belong to no day and stay in; rows of other days are left out. Equal raw rows are
+    one event: the copies after the first are refused as duplicates.
+
+    Raises:
+        BadInput: an expression of the source description does not fit the raw columns.
+    """
+    try:
+        events = _event_columns(raw, source)
+        day = F.to_date(F.from_utc_timestamp(n.EVENT_TIME, time_zone))
+        in_range = day.isNull() | day.between(F.lit(first), F.lit(last))
+        events = events.where(in_range).withColumn(_HIDDEN + n.REASON, _reason(source))
+        hidden = [name for name in events.columns if name.startswith(_HIDDEN)]
+        events = events.select(
+            *_SEEN_BY_RULES,
+            *[F.col(f"`{name}`").alias(name.removeprefix(_HIDDEN)) for name in hidden],
+            day.alias(n.EVENT_DAY),
+            F.lit(source.name).alias(n.SOURCE),
+        )
+    except PySparkException as error:
+        raise BadInput(
+            f"source {source.name}: its description does not fit the log: {str(error).splitlines()[0]} "
+            f"The log's columns: {', '.join(raw.columns)}. Mend conf/sources/{source.name}.toml."
+        ) from error
+    copies = Window.partitionBy(n.EVENT_ID).orderBy(n.SOURCE_FILE)
+    events = events.withColumn(n.COPY, F.row_number().over(copies))
+    repeated = F.when(F.col(n.COPY) > 1, F.lit(DUPLICATE))
+    bad = [*ALWAYS_BAD, *(rule.reason for rule in source.refuse if rule.bad)]
+    return events.withColumn(n.REASON, F.coalesce(n.REASON, repeated)).withColumn(
+        n.BAD, F.coalesce(F.col(n.REASON).isin(bad), F.lit(False))
+    )
+
+
+def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
+    """The raw columns, the four event columns that rules may use, and the others under a hidden name."""
+    given = [name for name in raw.columns if name != n.SOURCE_FILE]
+    as_json = F.to_json(F.struct(*[F.col(f"`{name}`") for name in given]), {"ignoreNullFields": "false"})
+    seen = {name: F.expr(getattr(source.columns, name)) for name in _SEEN_BY_RULES}
+    hidden = {
+        n.RAW: as_json,
+        n.EVENT_ID: F.md5(as_json),
+        n.SOURCE_FILE: F.col(n.SOURCE_FILE),
+        n.QUANTITY: F.coalesce(F.expr(source.columns.quantity).cast("double"), F.lit(1.0)),
+        n.ITEM_ATTRIBUTES: _values(source.item_attributes),
+        n.ITEM_VALUES: _values(source.item_features),
+        n.USER_VALUES: _values(source.user_features),
+    }
+    events = raw.select(
+        *[F.col(f"`{name}`") for name in given if name.lower() not in seen],
+        *[column.alias(name) for name, column in seen.items()],
+        *[column.alias(_HIDDEN + name) for name, column in hidden.items()],
+    )
+    moment = _to_utc(F.col(n.EVENT_TIME), events.schema[n.EVENT_TIME].dataType, source)
+    texts = {name: F.col(name).cast("string") for name in (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE)}
+    return events.withColumns({**texts, n.EVENT_TIME: moment})
+
+
+def _values(expressions: dict[str, str]) -> Column:
+    """A map of the features that the row gives; one that it does not give is not in the map."""
+    if not expressions:
+        return F.create_map().cast("map<string,string>")
+    given = [F.struct(F.lit(name).alias("k"), F.expr(sql).cast("string").alias("v")) for name, sql in expressions.items()]
+    return F.map_from_entries(F.filter(F.array(*given), lambda pair: pair["v"].isNotNull()))
+
+
+def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
+    """A moment in UTC; one without a zone is read in the source's zone."""
+    if isinstance(kind, TimestampType):
+        return moment
+    if isinstance(kind, StringType):
+        moment = moment.try_cast("timestamp_ntz")
+    elif not isinstance(kind, TimestampNTZType):
+        raise BadInput(
+            f"source {source.name}: event_time is {kind.simpleString()}; make it a timestamp, for example with "
+            "timestamp_seconds(column), timestamp_millis(column) or to_timestamp_ntz(column, pattern)"
+        )
+    return F.to_utc_timestamp(moment.cast("timestamp"), source.time_zone)
+
+
+def _reason(source: Source) -> Column:
+    """The first rule that refuses the row: its time, then the source's rules, then what every source needs."""
+    known = [*source.positive_events, *source.cancelling_events]
+    rules = [(UNREADABLE_TIME, F.col(n.EVENT_TIME).isNull())]
+    rules += [(rule.reason, F.expr(rule.where)) for rule in source.refuse]
+    rules += [(NO_USER, F.coalesce(F.trim(n.USER_ID), F.lit("")) == "")]
+    rules += [(NO_ITEM, F.coalesce(F.trim(n.ITEM_ID), F.lit("")) == "")]
+    rules += [(UNKNOWN_EVENT, ~F.coalesce(F.col(n.EVENT_TYPE).isin(known), F.lit(False)))]
+    return F.coalesce(*[F.when(holds, F.lit(reason)) for reason, holds in rules])

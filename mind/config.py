@@ -1,0 +1,314 @@
+"""The configuration: one frozen section per room, read from `conf/`.
+
+`load` layers TOML files (`conf/default.toml` first) and `section.key=value` overrides. Unknown keys are
+refused, every value is checked when it is built, and an error names the key to change. A function takes the
+section it uses; the whole configuration never travels.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mind.errors import MindError
+
+DEFAULT_FILE = Path("conf/default.toml")
+SOURCES = Path("conf/sources")
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Scale = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class ConfigError(MindError):
+    """A configuration that cannot be used; the message names the file or key, the value and the rule."""
+
+
+class Section(BaseModel):
+    """What every section shares: frozen, no unknown keys, and a field's description gives its unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is no IANA time zone; write one such as 'UTC' or 'Europe/London'") from error
+    return value
+
+
+class LakeSection(Section):
+    """Where the tables lie."""
+
+    root: str = Field(min_length=1, description="folder or URI that holds every table")
+    time_zone: str = Field(description="IANA time zone in which `ds` is a day")
+
+    _zone = field_validator("time_zone")(_known_zone)
+
+
+class SparkSection(Section):
+    """How an application is started."""
+
+    properties_file: str = Field(description="file of Spark properties given to spark-submit")
+    driver_memory: str = Field(pattern=r"^\d+[mg]$", description="JVM heap of the driver, e.g. 2g")
+
+
+class IngestSection(Section):
+    """Raw log to behaviours."""
+
+    source: Name = Field(description="name of a file in conf/sources, without .toml")
+    path: str = Field(description="raw log: file, folder or URI; empty means the path in the source file")
+    look_back_days: Positive = Field(description="days up to and including ds that a run writes again")
+    bad_row_limit: Share = Field(description="largest share of bad rows, as the source defines bad")
+
+
+class VocabularySection(Section):
+    """Values to dense indexes."""
+
+    minimum_count: Positive = Field(description="behaviours that a value needs before it gets an index")
+
+
+class TuplesSection(Section):
+    """Training tuples (Iu, Pu, Fi)."""
+
+    history_length: Positive = Field(description="L: most recent behaviours kept in a history")
+    train_days: Positive = Field(description="days of training targets before the validation days")
+    validation_days: Positive = Field(description="days of validation targets before the test days")
+    test_days: Positive = Field(description="last days up to and including ds, never trained on")
+    targets_per_user: Positive = Field(description="most recent targets kept per user and split")
+    files: Positive = Field(description="Parquet files per split; a multiple of the training ranks")
+
+
+class ModelSection(Section):
+    """The network; each field is described where it is used, in mind/model/mind.py."""
+
+    dimension: Positive = Field(description="D: size of item and interest vectors")
+    interests: Positive = Field(description="K: largest number of interests of a user")
+    adaptive_interests: bool = Field(description="K'_u = max(1, min(K, floor(log2 n))), eq. 9")
+    routing_iterations: Positive = Field(description="r: routing iterations")
+    routing_start: Literal["normal", "farthest"] = Field(description="how routing logits start")
+    sigma: Annotated[float, Field(ge=0.0)] = Field(description="standard deviation of normal start logits")
+    start_scale: Scale = Field(description="logit per unit of cosine of the farthest-point start")
+    hidden_sizes: tuple[Positive, ...] = Field(description="widths of the head's ReLU layers")
+    attention_power: Annotated[float, Field(ge=0.0)] = Field(description="p of label-aware attention; inf: hard")
+    normalise: bool = Field(description="L2-normalise item and interest vectors")
+    temperature: Scale = Field(description="scores are divided by it in the loss")
+    negatives_scored_by: Literal["chosen", "best"] = Field(description="interest that scores a negative")
+    log_q_correction: bool = Field(description="subtract log expected count from a negative's score")
+
+
+class TrainingSection(Section):
+    """How the network is trained."""
+
+    processes: Positive = Field(description="ranks on this node")
+    threads_per_process: Positive = Field(description="CPU threads of a rank")
+    epochs: Positive = Field(description="passes over the training tuples")
+    batch_size: Positive = Field(description="rows of the global batch, over all ranks")
+    learning_rate: Scale = Field(description="of Adam and of SparseAdam")
+    sampler: Literal["uniform", "log_uniform", "in_batch", "mixed"] = Field(description="of negatives")
+    negatives: Positive = Field(description="N: negatives shared by the global batch")
+    shuffle_rows: Positive = Field(description="rows that a rank holds to shuffle")
+    seed: Count = Field(description="of initial weights, order and negatives")
+
+    @model_validator(mode="after")
+    def _batch_feeds_every_rank(self) -> TrainingSection:
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of processes {self.processes}; "
+                "choose one that every rank gets an equal part of"
+            )
+        return self
+
+
+class EvaluationSection(Section):
+    """How models are measured."""
+
+    cutoffs: tuple[Positive, ...] = Field(min_length=1, description="N of HitRate@N and NDCG@N")
+    main_cutoff: Positive = Field(description="N of the HitRate by which models are compared")
+    batch_size: Positive = Field(description="rows scored at once against the whole catalogue")
+
+    @model_validator(mode="after")
+    def _main_is_measured(self) -> EvaluationSection:
+        if self.main_cutoff not in self.cutoffs:
+            raise ValueError(f"main_cutoff {self.main_cutoff} is not one of cutoffs {list(self.cutoffs)}")
+        return self
+
+
+class RetrievalSection(Section):
+    """Interests to candidates."""
+
+    candidates: Positive = Field(description="N: items per user")
+    exclude_days: Count = Field(description="items of the user's last this many days are left out; 0: none")
+    users_per_batch: Positive = Field(description="users searched at once by a worker")
+
+
+class GatesSection(Section):
+    """What a night must show before readers see it."""
+
+    minimum_users: Count = Field(description="users with candidates")
+    maximum_fallback_share: Share = Field(description="users served by the popular list")
+    minimum_user_ratio: Share = Field(description="users of this night over users of the last published one")
+    minimum_coverage: Share = Field(description="share of the catalogue in at least one list")
+
+
+class TrackingSection(Section):
+    """MLflow."""
+
+    uri: str = Field(pattern=r"^(sqlite|postgresql|http|https)[+:]", description="tracking and registry store")
+    artifacts: str = Field(description="folder or URI of run artefacts, used when the experiment is made")
+    experiment: str = Field(min_length=1, description="MLflow experiment")
+    model_name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name in the model registry")
+
+
+class ReportSection(Section):
+    """The night's page."""
+
+    folder: str = Field(min_length=1, description="local folder; a night's page is at <folder>/<ds>/index.html")
+    users: Count = Field(description="users explained in words")
+
+
+class Config(Section):
+    """The sections, by the name of their table in the TOML files."""
+
+    lake: LakeSection
+    spark: SparkSection
+    ingest: IngestSection
+    vocabulary: VocabularySection
+    tuples: TuplesSection
+    model: ModelSection
+    training: TrainingSection
+    evaluation: EvaluationSection
+    retrieval: RetrievalSection
+    gates: GatesSection
+    tracking: TrackingSection
+    report: ReportSection
+
+    @model_validator(mode="after")
+    def _files_divide_among_ranks(self) -> Config:
+        if self.tuples.files % self.training.processes:
+            raise ValueError(
+                f"tuples.files {self.tuples.files} is not a multiple of training.processes "
+                f"{self.training.processes}; every rank reads whole files, so give each the same number"
+            )
+        return self
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of one TOML file.
+
+    Raises:
+        ConfigError: the file is missing or is no TOML.
+    """
+    try:
+        with file.open("rb") as handle:
+            return tomllib.load(handle)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file} does not exist; give the path of a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is no valid TOML: {error}") from error
+
+
+def _override(text: str) -> tuple[str, str, Any]:
+    """`section.key=value`, the value read as TOML where it is TOML, otherwise as a plain string."""
+    name, equals, raw = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"override {text!r} is not of the form section.key=value")
+    try:
+        return section, key, tomllib.loads(f"v = {raw}")["v"]
+    except tomllib.TOMLDecodeError:
+        return section, key, raw
+
+
+def build(model: type[BaseModel], values: Mapping[str, Any], origin: str) -> Any:
+    """`model` made from `values`; a refusal lists every fault with its key, value and rule."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [
+            f"  {'.'.join(str(part) for part in fault['loc']) or '(all)'}: {fault['msg']}"
+            + (f" (found {fault['input']!r})" if fault["type"] not in ("missing", "value_error") else "")
+            for fault in error.errors()
+        ]
+        raise ConfigError(f"{origin} cannot be used:\n" + "\n".join(faults)) from error
+
+
+def load(files: Iterable[Path] = (), overrides: Iterable[str] = (), default: Path = DEFAULT_FILE) -> Config:
+    """The configuration: `default`, then each of `files`, then each override; the later one wins.
+
+    Raises:
+        ConfigError: a file is missing, a key is unknown or a value breaks its rule.
+    """
+    files = list(files)
+    merged: dict[str, dict[str, Any]] = {}
+    for file in [default, *files]:
+        for section, values in read_toml(file).items():
+            if not isinstance(values, dict):
+                raise ConfigError(f"{file}: {section!r} stands outside a [section]; move it into one")
+            merged.setdefault(section, {}).update(values)
+    for text in overrides:
+        section, key, value = _override(text)
+        merged.setdefault(section, {})[key] = value
+    origin = " + ".join([str(file) for file in [default, *files]] + list(overrides))
+    config: Config = build(Config, merged, origin)
+    return config
+
+
+class RefuseRule(Section):
+    """Rows that are no behaviours: they go to quarantine under `reason`."""
+
+    reason: Name = Field(description="written to the quarantine table")
+    where: str = Field(min_length=1, description="Spark SQL over raw columns and event columns; true: refused")
+    bad: bool = Field(default=False, description="counts towards ingest.bad_row_limit")
+
+
+class SourceColumns(Section):
+    """What a raw row says, as Spark SQL over the raw columns."""
+
+    user_id: str
+    item_id: str
+    event_type: str
+    event_time: str
+    quantity: str = "1.0"
+
+
+class Source(Section):
+    """One raw log: how its rows become behaviours. The SQL in it is code: review it as code."""
+
+    name: Name
+    description: str = Field(min_length=1, description="where the data come from")
+    format: Literal["parquet", "csv", "json", "delta"]
+    path: str = Field(min_length=1, description="default place of the log")
+    options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
+    time_zone: str = Field(description="of event_time where that carries none")
+    columns: SourceColumns
+    positive_events: tuple[str, ...] = Field(min_length=1, description="event types that show interest")
+    cancelling_events: tuple[str, ...] = Field(default=(), description="event types that undo a positive one")
+    item_attributes: dict[Name, str] = Field(default_factory=dict, description="shown to people, never trained on")
+    item_features: dict[Name, str] = Field(default_factory=dict, description="Fi beside the item id")
+    user_features: dict[Name, str] = Field(default_factory=dict, description="Pu")
+    refuse: tuple[RefuseRule, ...] = ()
+
+    _zone = field_validator("time_zone")(_known_zone)
+
+
+def load_source(name: str, folder: Path = SOURCES) -> Source:
+    """The source description `folder/name.toml`.
+
+    Raises:
+        ConfigError: there is none of that name, or it breaks a rule.
+    """
+    file = folder / f"{name}.toml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml"))) or "none"
+        raise ConfigError(f"ingest.source {name!r} has no file {file}; known sources: {known}")
+    source: Source = build(Source, read_toml(file), str(file))
+    return source

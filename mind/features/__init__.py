@@ -1,0 +1,1 @@
+"""Vocabulary, encoding and point-in-time histories: the same functions for training and for serving."""

@@ -1,0 +1,92 @@
+"""External values to dense indexes: append-only, 0 is padding, 1 is unknown, from 2 upwards."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from mind.config import Source
+from mind.tables import names as n
+
+MISSING = 0
+UNKNOWN = 1
+FIRST = 2
+ITEM = n.ITEM_ID
+"""The name under which item ids stand in the vocabulary; item features and profile features stand beside it."""
+
+
+def item_features(source: Source) -> tuple[str, ...]:
+    """The parts of Fi, in the order of `item_codes`: the item itself first."""
+    return (ITEM, *source.item_features)
+
+
+def profile_features(source: Source) -> tuple[str, ...]:
+    """The parts of Pu, in the order of `profile`."""
+    return tuple(source.user_features)
+
+
+def observed_values(standing: DataFrame, behaviours: DataFrame) -> DataFrame:
+    """(feature, value, behaviours): item features as standing behaviours give them, profile as every event does."""
+    items = standing.select(F.lit(ITEM).alias(n.FEATURE), F.col(n.ITEM_ID).alias(n.VALUE))
+    item_values = standing.select(F.explode(n.ITEM_VALUES).alias(n.FEATURE, n.VALUE))
+    user_values = behaviours.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE))
+    every = items.unionByName(item_values).unionByName(user_values)
+    return every.groupBy(n.FEATURE, n.VALUE).agg(F.count(F.lit(1)).alias(n.BEHAVIOURS))
+
+
+def new_entries(observed: DataFrame, held: DataFrame, minimum_count: int, ds: date) -> DataFrame:
+    """Rows to append: values seen often enough and not held yet, numbered in their own order after the held ones."""
+    absent = observed.where(F.col(n.BEHAVIOURS) >= minimum_count).join(held, [n.FEATURE, n.VALUE], "left_anti")
+    last = held.groupBy(n.FEATURE).agg(F.max(n.INDEX).alias("last"))
+    place = F.row_number().over(Window.partitionBy(n.FEATURE).orderBy(n.VALUE))
+    # The few values that are new on a night are numbered in one task per feature; the held ones are never sorted.
+    return absent.join(last, n.FEATURE, "left").select(
+        n.FEATURE,
+        n.VALUE,
+        (F.coalesce("last", F.lit(FIRST - 1)) + place).cast("int").alias(n.INDEX),
+        F.lit(ds).alias(n.ADDED_DS),
+    )
+
+
+def sizes(vocabulary: DataFrame, features: tuple[str, ...]) -> dict[str, int]:
+    """Rows of each feature's embedding table: one above the largest index, at least 2 (padding and unknown)."""
+    rows = vocabulary.groupBy(n.FEATURE).agg(F.max(n.INDEX).alias("last")).collect()
+    last = {row[n.FEATURE]: row["last"] for row in rows}
+    return {feature: last.get(feature, UNKNOWN) + 1 for feature in features}
+
+
+def fingerprint(vocabulary: DataFrame, of_sizes: dict[str, int]) -> str:
+    """A fingerprint of the entries below the given sizes.
+
+    A vocabulary that has only grown since has the same fingerprint for the same sizes, so a model still fits it; one
+    in which any index moved has another.
+    """
+    wanted = [(F.col(n.FEATURE) == feature) & (F.col(n.INDEX) < size) for feature, size in sorted(of_sizes.items())]
+    kept = vocabulary.where(_any(wanted))
+    hashed = F.xxhash64(n.FEATURE, n.VALUE, n.INDEX).cast("decimal(38,0)")
+    row = kept.agg(F.count(F.lit(1)).alias("entries"), F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
+    assert row is not None
+    return f"{row['entries']}-{int(row['sum']) % 2**64:016x}"
+
+
+def _any(conditions: list[Column]) -> Column:
+    held = F.lit(False)
+    for condition in conditions:
+        held = held | condition
+    return held
+
+
+def encode(frame: DataFrame, values: str, features: tuple[str, ...], vocabulary: DataFrame, into: str) -> DataFrame:
+    """Add `into`: the dense index of each feature in the map column `values`; 0 missing, 1 not in the vocabulary."""
+    coded = frame
+    for feature in features:
+        entries = vocabulary.where(F.col(n.FEATURE) == feature)
+        entries = entries.select(F.col(n.VALUE).alias("entry"), F.col(n.INDEX).alias(f"code {feature}"))
+        given = F.col(values)[feature]
+        coded = coded.join(entries, given == F.col("entry"), "left").drop("entry")
+        code = F.when(given.isNull(), F.lit(MISSING)).otherwise(F.coalesce(f"code {feature}", F.lit(UNKNOWN)))
+        coded = coded.withColumn(f"code {feature}", code)
+    codes = F.array(*[F.col(f"code {feature}") for feature in features]) if features else F.array()
+    return coded.withColumn(into, codes.cast("array<int>")).drop(*[f"code {feature}" for feature in features])

@@ -1,0 +1,31 @@
+"""A frame against its contract, before anything is written."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from mind.storage.spark_schema import arrow_schema
+from mind.tables import Contract, ContractError
+
+
+def check_rows(contract: Contract, frame: DataFrame, outside: Column | None = None) -> int:
+    """Rows of the frame, after its schema, nulls and keys were checked in one pass.
+
+    Raises:
+        ContractError: every fault at once; rows for which `outside` holds are one.
+    """
+    contract.check_schema(arrow_schema(frame))
+    required = [column.name for column in contract.columns if column.required]
+    measures = [F.count(F.lit(1)).alias("rows"), F.countDistinct(*contract.key).alias("keys")]
+    measures += [F.count_if(F.col(name).isNull()).alias(f"null {name}") for name in required]
+    measures += [] if outside is None else [F.count_if(outside).alias("outside")]
+    found = frame.agg(*measures).first().asDict()  # type: ignore[union-attr]
+    faults = [f"{found[f'null {name}']} nulls in {name}" for name in required if found[f"null {name}"]]
+    if not faults and found["keys"] != found["rows"]:
+        faults.append(f"{found['rows'] - found['keys']} rows repeat a key ({', '.join(contract.key)})")
+    if found.get("outside"):
+        faults.append(f"{found['outside']} rows lie outside the days that are replaced")
+    if faults:
+        raise ContractError(f"table {contract.name} breaks its contract: {'; '.join(faults)}. Nothing was written.")
+    return int(found["rows"])

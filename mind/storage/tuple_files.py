@@ -1,0 +1,51 @@
+"""Reading a night's tuples without Spark: the manifest and the catalogue beside it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as fs
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from mind.errors import MindError
+from mind.tables.manifest import Manifest
+
+
+def night_folder(root: str, ds: date) -> str:
+    """The URI of a night's tuples; a plain path becomes absolute, so that every process opens the same."""
+    root = root if "://" in root else Path(root).resolve().as_uri()
+    return f"{root.rstrip('/')}/tuples/ds={ds.isoformat()}"
+
+
+def read_manifest(root: str, ds: date) -> Manifest:
+    """The manifest of the night.
+
+    Raises:
+        MindError: there is none, or it is no manifest.
+    """
+    uri = f"{night_folder(root, ds)}/manifest.json"
+    system, path = fs.FileSystem.from_uri(uri)
+    try:
+        with system.open_input_stream(path) as stream:
+            return Manifest.model_validate(json.loads(stream.read()))
+    except FileNotFoundError as error:
+        raise MindError(f"no tuples for {ds}: {uri} does not exist; run build_tuples --ds {ds} first") from error
+    except (ValueError, ValidationError) as error:
+        raise MindError(f"{uri} is no manifest ({error}); run build_tuples --ds {ds} again") from error
+
+
+def read_catalogue(manifest: Manifest) -> pa.Table:
+    """The catalogue of the tuples, ordered by item index.
+
+    Raises:
+        BrokenPromise: it has other rows than the manifest says.
+    """
+    tables = []
+    for file in manifest.catalogue:
+        system, path = fs.FileSystem.from_uri(file.url)
+        tables.append(pq.read_table(path, filesystem=system, partitioning=None))
+    return pa.concat_tables(tables).sort_by("item_index")

@@ -1,0 +1,113 @@
+"""Writing a night's tuples: Parquet files under a name of their own, then the manifest that makes them count."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from datetime import date, timedelta
+from datetime import datetime as moment
+from typing import Any
+
+import pyarrow.fs as fs
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from mind.errors import BrokenPromise
+from mind.storage.audit import check_rows
+from mind.storage.tuple_files import night_folder
+from mind.tables import CATALOGUE, TUPLES
+from mind.tables import names as n
+from mind.tables.manifest import Manifest, TupleFile
+
+log = logging.getLogger("mind")
+
+KEEP = timedelta(days=1)
+"""Files that a newer manifest replaced stay this long: a training that began before may still read them."""
+
+
+def write_tuples(
+    root: str,
+    ds: date,
+    tuples: DataFrame,
+    catalogue: DataFrame,
+    files: int,
+    expected: dict[str, int],
+    facts: dict[str, Any],
+) -> Manifest:
+    """Write the splits and the catalogue of a night, check them, and replace the manifest in one move.
+
+    Rows lie in an order that depends on the data alone: spread over `files` files by a hash of the event, sorted by
+    that hash, so users are mixed in every file.
+
+    Raises:
+        ContractError: a frame breaks its contract.
+        BrokenPromise: a split has other rows than `expected`, which was counted on another way.
+    """
+    folder = night_folder(root, ds)
+    attempt = f"{folder}/attempt-{time.time_ns()}-{os.getpid()}"
+    hashed = F.xxhash64(n.EVENT_ID)
+    tuples = tuples.withColumn(n.DS, F.lit(ds)).select(*TUPLES.column_names).persist()
+    catalogue = catalogue.withColumn(n.DS, F.lit(ds)).select(*CATALOGUE.column_names).persist()
+    try:
+        check_rows(TUPLES, tuples)
+        check_rows(CATALOGUE, catalogue)
+        placed = tuples.drop(n.DS).repartition(files, hashed).sortWithinPartitions(n.SPLIT, hashed, n.EVENT_ID)
+        placed.write.partitionBy(n.SPLIT).parquet(attempt)
+        listed = catalogue.drop(n.DS).coalesce(1).sortWithinPartitions(n.ITEM_INDEX)
+        listed.write.parquet(f"{attempt}/catalogue")
+        content = f"{_fingerprint(tuples)}{_fingerprint(catalogue)}"
+    finally:
+        tuples.unpersist()
+        catalogue.unpersist()
+    manifest = Manifest(
+        ds=ds.isoformat(),
+        content=content,
+        splits={split: _written(f"{attempt}/{n.SPLIT}={split}") for split in expected},
+        catalogue=_written(f"{attempt}/catalogue"),
+        **facts,
+    )
+    for split, rows in expected.items():
+        if manifest.rows(split) != rows:
+            raise BrokenPromise(f"split {split} of {ds} has {manifest.rows(split)} rows on disk, {rows} were due")
+    _replace(f"{folder}/manifest.json", manifest)
+    _sweep(folder, attempt)
+    log.info("tuples: %s", ", ".join(f"{manifest.rows(split):,} {split}" for split in expected))
+    return manifest
+
+
+def _fingerprint(frame: DataFrame) -> str:
+    hashed = F.xxhash64(*frame.columns).cast("decimal(38,0)")
+    total = frame.agg(F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
+    assert total is not None
+    return f"{int(total['sum']) % 2**64:016x}"
+
+
+def _written(folder: str) -> list[TupleFile]:
+    """The Parquet files in a folder, in the order of their names, with the rows that their footers state."""
+    system, path = fs.FileSystem.from_uri(folder)
+    infos = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    names = sorted(info.base_name for info in infos if info.base_name.endswith(".parquet"))
+    return [
+        TupleFile(url=f"{folder}/{name}", rows=pq.read_metadata(f"{path}/{name}", filesystem=system).num_rows)
+        for name in names
+    ]
+
+
+def _replace(uri: str, manifest: Manifest) -> None:
+    system, path = fs.FileSystem.from_uri(uri)
+    part = f"{path}.{os.getpid()}"
+    with system.open_output_stream(part) as stream:
+        stream.write(json.dumps(manifest.model_dump(mode="json"), indent=1).encode())
+    system.move(part, path)
+
+
+def _sweep(folder: str, keep: str) -> None:
+    system, path = fs.FileSystem.from_uri(folder)
+    now = moment.now().astimezone()
+    for info in system.get_file_info(fs.FileSelector(path)):
+        old = info.mtime is not None and now - info.mtime > KEEP
+        if old and info.base_name.startswith("attempt-") and not keep.endswith(info.base_name):
+            system.delete_dir(info.path)

@@ -1,0 +1,45 @@
+"""The contracts of all tables: what is in the lake and what can be relied on."""
+
+from __future__ import annotations
+
+from mind.tables.behaviours import BEHAVIOURS, QUARANTINE
+from mind.tables.catalogue import ITEMS, USERS, VOCABULARY
+from mind.tables.contract import Column, Contract, ContractError, as_markdown
+from mind.tables.serving import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, STAGED, USER_INTERESTS
+from mind.tables.tuples import CATALOGUE, TUPLES
+
+ALL = (
+    BEHAVIOURS,
+    QUARANTINE,
+    VOCABULARY,
+    ITEMS,
+    USERS,
+    TUPLES,
+    CATALOGUE,
+    ITEM_VECTORS,
+    USER_INTERESTS,
+    STAGED,
+    CANDIDATES,
+    PUBLICATIONS,
+)
+"""Every table, in the order of the night."""
+
+__all__ = [
+    "ALL",
+    "BEHAVIOURS",
+    "CANDIDATES",
+    "CATALOGUE",
+    "ITEMS",
+    "ITEM_VECTORS",
+    "PUBLICATIONS",
+    "QUARANTINE",
+    "STAGED",
+    "TUPLES",
+    "USERS",
+    "USER_INTERESTS",
+    "VOCABULARY",
+    "Column",
+    "Contract",
+    "ContractError",
+    "as_markdown",
+]

@@ -1,0 +1,55 @@
+"""The manifest of a night's tuples: the files that count, their rows, and what they were made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from mind.errors import BrokenPromise
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TupleFile(_Frozen):
+    """One Parquet file; `url` is where a reader opens it."""
+
+    url: str
+    rows: int
+
+
+class Manifest(_Frozen):
+    """Written last: a night's tuples exist when it does, and consist of exactly these files."""
+
+    ds: str
+    content: str
+    """Fingerprint of all tuples and of the catalogue, whatever their order."""
+    history_length: int
+    item_features: dict[str, int]
+    """Rows of each item feature's embedding table, in the order of Fi; the first is the items themselves."""
+    profile_features: dict[str, int]
+    """Rows of each profile feature's embedding table, in the order of Pu."""
+    vocabulary: str
+    """Fingerprint of the vocabulary below these sizes."""
+    splits: dict[str, list[TupleFile]]
+    catalogue: list[TupleFile]
+    facts: dict[str, Any]
+    """What people want to know: source, windows of days, targets left out and why."""
+
+    def rows(self, split: str) -> int:
+        return sum(file.rows for file in self.splits[split])
+
+    @property
+    def items(self) -> int:
+        """Rows of the item table: padding, unknown and every item with an index."""
+        return next(iter(self.item_features.values()))
+
+    def check_rows(self, split: str, read: int) -> None:
+        """Raises BrokenPromise unless a reader of the whole split saw every row once."""
+        if read != self.rows(split):
+            raise BrokenPromise(
+                f"{read} rows of split {split} of {self.ds} were read, the manifest has {self.rows(split)}; "
+                "a file was lost, cut or read twice. Run build_tuples again, then this step."
+            )

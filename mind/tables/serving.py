@@ -1,0 +1,102 @@
+"""What a night computes for readers: vectors, interests, candidates, and the record of what was published."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mind.tables import names as n
+from mind.tables.behaviours import MOMENT
+from mind.tables.contract import Column, Contract
+
+FLOATS = pa.list_(pa.float32())
+
+_DAY = Column(name=n.DS, type=pa.date32(), meaning="the night")
+_USER = Column(name=n.USER_ID, type=pa.string(), meaning="external id of the user")
+_VERSION = Column(name=n.MODEL_VERSION, type=pa.string(), meaning="version in the MLflow registry")
+_CHECKSUM = Column(name=n.MODEL_CHECKSUM, type=pa.string(), meaning="SHA-256 of the model's weights")
+
+ITEM_VECTORS = Contract(
+    name="item_vectors",
+    grain="one item that the model can recommend on that night",
+    key=(n.DS, n.ITEM_ID),
+    partition=(n.DS,),
+    produced_by="embed_items",
+    columns=(
+        _DAY,
+        Column(name=n.ITEM_ID, type=pa.string(), meaning="external id of the item"),
+        Column(name=n.VECTOR, type=FLOATS, meaning="e_i, D long, normalised if the model is"),
+        _VERSION,
+        _CHECKSUM,
+    ),
+)
+
+USER_INTERESTS = Contract(
+    name="user_interests",
+    grain="one user with a usable history on that night",
+    key=(n.DS, n.USER_ID),
+    partition=(n.DS,),
+    produced_by="embed_users",
+    columns=(
+        _DAY,
+        _USER,
+        Column(name=n.INTERESTS, type=pa.list_(FLOATS), meaning="V_u: K' vectors of D; inactive ones are not here"),
+        Column(name=n.INTEREST_COUNT, type=pa.int32(), meaning="K'_u", unit="interests"),
+        Column(name=n.HISTORY, type=pa.list_(pa.int32()), meaning="Iu that was routed: item indexes, oldest first"),
+        Column(name=n.HISTORY_LENGTH, type=pa.int32(), meaning="behaviours in that history", unit="events"),
+        Column(name=n.PROFILE, type=pa.list_(pa.int32()), meaning="Pu that was used"),
+        _VERSION,
+        _CHECKSUM,
+    ),
+)
+
+_CANDIDATES = (
+    _DAY,
+    _USER,
+    Column(name=n.ITEM_IDS, type=pa.list_(pa.string()), meaning="external item ids, best first; rank 1 is the first"),
+    Column(name=n.SCORES, type=FLOATS, meaning="max over interests of v_k . e_i; share of behaviours for fallback"),
+    Column(name=n.INTEREST_OF_ORIGIN, type=pa.list_(pa.int32()), meaning="interest that gave the score; -1 fallback"),
+    Column(name=n.ORIGIN, type=pa.string(), meaning="model or fallback"),
+    Column(
+        name=n.SHORTFALL, type=pa.string(), meaning="why the list is shorter than asked for", required=False
+    ),
+    _VERSION,
+    _CHECKSUM,
+    Column(name=n.INDEX_CHECKSUM, type=pa.string(), meaning="fingerprint of the catalogue that was searched"),
+)
+
+STAGED = Contract(
+    name="candidates_staged",
+    grain="one user on one night, not yet audited; no reader opens it",
+    key=(n.DS, n.USER_ID),
+    partition=(n.DS,),
+    produced_by="retrieve",
+    columns=_CANDIDATES,
+)
+
+CANDIDATES = Contract(
+    name="candidates",
+    grain="one user on one published night",
+    key=(n.DS, n.USER_ID),
+    partition=(n.DS,),
+    produced_by="publish",
+    columns=_CANDIDATES,
+)
+
+PUBLICATIONS = Contract(
+    name="publications",
+    grain="one publish of one night's content",
+    key=(n.PUBLICATION_ID,),
+    partition=(),
+    produced_by="publish",
+    columns=(
+        Column(name=n.PUBLICATION_ID, type=pa.string(), meaning="the night and the fingerprint of its content"),
+        _DAY,
+        Column(name=n.ACTION, type=pa.string(), meaning="publish"),
+        Column(name=n.CONTENT, type=pa.string(), meaning="fingerprint of the published rows, order-free"),
+        Column(name=n.TABLE_VERSION, type=pa.int64(), meaning="Delta version of candidates that readers see"),
+        Column(name=n.REPLACES, type=pa.string(), meaning="publication that readers saw before", required=False),
+        Column(name=n.GATES, type=pa.string(), meaning="verdict of each gate: value, rule, passed", unit="JSON"),
+        _VERSION,
+        Column(name=n.PUBLISHED_AT, type=MOMENT, meaning="when the record was written", unit="UTC"),
+    ),
+)

@@ -1,0 +1,47 @@
+"""Training tuples (Iu, Pu, Fi): Parquet, because the trainer reads it without Spark; no nulls, dense int32."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mind.tables import names as n
+from mind.tables.behaviours import MOMENT
+from mind.tables.catalogue import CODES
+from mind.tables.contract import Column, Contract
+
+TUPLES = Contract(
+    name="tuples",
+    format="parquet",
+    grain="one target behaviour with the history before it",
+    key=(n.USER_ID, n.TARGET_TIME, n.ITEM_ID, n.EVENT_ID),
+    partition=(n.DS, n.SPLIT),
+    produced_by="build_tuples",
+    columns=(
+        Column(name=n.DS, type=pa.date32(), meaning="day of the run; in the path, not in the files"),
+        Column(name=n.SPLIT, type=pa.string(), meaning="train, validation or test; in the path, not in the files"),
+        Column(name=n.USER_ID, type=pa.string(), meaning="external id of the user"),
+        Column(name=n.ITEM_ID, type=pa.string(), meaning="external id of the target item"),
+        Column(name=n.EVENT_ID, type=pa.string(), meaning="the target behaviour"),
+        Column(name=n.TARGET_TIME, type=MOMENT, meaning="as_of: history and profile are strictly older", unit="UTC"),
+        Column(name=n.HISTORY, type=CODES, meaning="Iu: dense item indexes, oldest first, 0 after the end, L long"),
+        Column(name=n.HISTORY_LENGTH, type=pa.int32(), meaning="behaviours in the history, 1 to L", unit="events"),
+        Column(name=n.PROFILE, type=CODES, meaning="Pu: dense index of each profile feature; 0 missing"),
+        Column(name=n.TARGET, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
+    ),
+)
+
+CATALOGUE = Contract(
+    name="tuples/catalogue",
+    format="parquet",
+    grain="one item with a dense index, beside the tuples that use it",
+    key=(n.ITEM_INDEX,),
+    partition=(n.DS,),
+    produced_by="build_tuples",
+    columns=(
+        Column(name=n.DS, type=pa.date32(), meaning="day of the run; in the path, not in the files"),
+        Column(name=n.ITEM_INDEX, type=pa.int32(), meaning="dense index from 2"),
+        Column(name=n.ITEM_ID, type=pa.string(), meaning="external id of the item"),
+        Column(name=n.ITEM_CODES, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
+        Column(name=n.BEHAVIOURS, type=pa.int64(), meaning="positive behaviours in the training days", unit="events"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Training: tuples from petastorm, ranks from torchrun, no Spark."""

@@ -1,0 +1,163 @@
+"""Tuples from Parquet into batches, by petastorm: every rank the same number of steps, every row exactly once.
+
+Which file a rank reads, and in what order, depends on seed and epoch alone; rows are shuffled inside a pool. petastorm's
+own shards are row groups modulo ranks, which leaves ranks uneven and hangs DDP, so files are dealt out here and each is
+opened as a dataset of its own, with the dummy pool: the only one whose order can be repeated.
+
+Shapes: B rows of a batch, L history length, P profile features, F item features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mind.errors import BrokenPromise
+from mind.tables import names as n
+from mind.tables.manifest import Manifest, TupleFile
+
+Columns = dict[str, NDArray[np.generic]]
+
+TENSORS = (n.HISTORY, n.PROFILE, n.TARGET)
+"""Columns of a training batch."""
+
+
+def read_file(file: TupleFile, columns: Sequence[str]) -> Iterator[Columns]:
+    """The row groups of one file, in order, as arrays; lists are [rows, length].
+
+    Raises:
+        BrokenPromise: the file cannot be read, or has other rows than the manifest says.
+    """
+    with warnings.catch_warnings():
+        # petastorm 0.12.1 warns about the pyarrow interface that it uses, on every reader.
+        warnings.simplefilter("ignore")
+        from petastorm import make_batch_reader
+
+        logging.getLogger("petastorm").setLevel(logging.ERROR)
+        rows = 0
+        try:
+            with make_batch_reader(
+                file.url,
+                schema_fields=[f"^{name}$" for name in columns],
+                reader_pool_type="dummy",
+                shuffle_row_groups=False,
+                num_epochs=1,
+            ) as reader:
+                for group in reader:
+                    arrays = {name: getattr(group, name) for name in columns}
+                    rows += len(arrays[columns[0]])
+                    yield arrays
+        except OSError as error:
+            raise BrokenPromise(f"{file.url} cannot be read: {error}; run build_tuples again") from error
+    if rows != file.rows:
+        raise BrokenPromise(f"{file.url} gave {rows} rows, the manifest has {file.rows}; run build_tuples again")
+
+
+def read_split(manifest: Manifest, split: str, columns: Sequence[str]) -> Columns:
+    """A whole split as arrays, in the order of its files; for validation and test, which are small.
+
+    Raises:
+        BrokenPromise: rows are missing.
+    """
+    groups = [group for file in manifest.splits[split] for group in read_file(file, columns)]
+    joined = {name: np.concatenate([group[name] for group in groups]) for name in columns}
+    manifest.check_rows(split, len(joined[columns[0]]))
+    return joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The part of a global batch that this rank computes; it may be empty at the end of an epoch."""
+
+    history_BL: NDArray[np.int32]
+    profile_BP: NDArray[np.int32]
+    target_BF: NDArray[np.int32]
+    global_rows: int
+    """Rows of all ranks in this step: the loss is a mean over them."""
+
+
+class TupleLoader:
+    """The training split for one rank.
+
+    Args:
+        manifest: names the files and their rows.
+        rank, ranks: which part this is of how many.
+        batch_size: rows of the global batch; a multiple of `ranks`.
+        shuffle_rows: rows held to be shuffled together.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, manifest: Manifest, *, rank: int, ranks: int, batch_size: int, shuffle_rows: int, seed: int
+    ) -> None:
+        self._files = manifest.splits["train"]
+        self._profile_features = len(manifest.profile_features)
+        self._rank, self._ranks, self._seed = rank, ranks, seed
+        self._rows_per_rank = batch_size // ranks
+        self._shuffle_rows = max(shuffle_rows, self._rows_per_rank)
+
+    def rows_of(self, epoch: int) -> list[int]:
+        """Rows that each rank reads in the epoch."""
+        return [sum(file.rows for file in self._dealt(epoch, rank)) for rank in range(self._ranks)]
+
+    def steps(self, epoch: int) -> int:
+        """Steps of the epoch, the same for every rank."""
+        return -(-max(self.rows_of(epoch)) // self._rows_per_rank)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch: `steps(epoch)` of them."""
+        rows_of, size = self.rows_of(epoch), self._rows_per_rank
+        parts = self._parts(epoch)
+        for step in range(self.steps(epoch)):
+            arrays = next(parts, None) or self._nothing
+            yield Batch(
+                history_BL=arrays[n.HISTORY],
+                profile_BP=arrays[n.PROFILE][:, : self._profile_features],
+                target_BF=arrays[n.TARGET],
+                global_rows=sum(min(max(rows - step * size, 0), size) for rows in rows_of),
+            )
+        if next(parts, None) is not None:
+            raise BrokenPromise(f"rank {self._rank} has rows left after the last step of epoch {epoch}")
+
+    def _dealt(self, epoch: int, rank: int) -> list[TupleFile]:
+        order = self._random("files", epoch).permutation(len(self._files))
+        return [self._files[place] for place in order[rank :: self._ranks]]
+
+    def _parts(self, epoch: int) -> Iterator[Columns]:
+        """This rank's rows, shuffled, in batches; only the last may be smaller."""
+        random = self._random("rows", epoch, self._rank)
+        pool: list[Columns] = []
+        held = 0
+        for file in self._dealt(epoch, self._rank):
+            for group in read_file(file, TENSORS):
+                self._nothing = {name: array[:0] for name, array in group.items()}
+                pool.append(group)
+                held += len(group[n.HISTORY])
+                if held >= self._shuffle_rows:
+                    *full, rest = self._cut(pool, random)
+                    yield from full
+                    pool, held = [rest], len(rest[n.HISTORY])
+        if held:
+            *full, rest = self._cut(pool, random)
+            yield from full
+            if len(rest[n.HISTORY]):
+                yield rest
+
+    def _cut(self, pool: list[Columns], random: np.random.Generator) -> list[Columns]:
+        """The pool's rows in random order, in batches, and the rest (possibly none)."""
+        joined = {name: np.concatenate([group[name] for group in pool]) for name in TENSORS}
+        rows = len(joined[n.HISTORY])
+        order = random.permutation(rows)
+        starts = range(0, rows - rows % self._rows_per_rank + 1, self._rows_per_rank)
+        places = [order[start : start + self._rows_per_rank] for start in starts]
+        return [{name: array[place] for name, array in joined.items()} for place in places]
+
+    def _random(self, *what: object) -> np.random.Generator:
+        digest = hashlib.sha256(f"{self._seed} {what}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))

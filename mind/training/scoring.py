@@ -1,0 +1,67 @@
+"""A model as the evaluator sees it: scores of a batch over the catalogue of a night.
+
+Shapes: B rows, L history length, P profile features, V items of the catalogue (positions, not indexes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mind.features.fit import known_history, known_profile
+from mind.model import MIND, best_scores
+from mind.tables import names as n
+from mind.training.loader import Columns
+
+FIRST_ITEM = 2
+NEVER = np.float32(-1e30)
+"""Score of an item that the model does not know: behind every other, and finite."""
+
+
+class ModelScorer:
+    """Scores of a MIND model; the catalogue's position of item index i is i - 2."""
+
+    def __init__(self, model: MIND, catalogue_size: int) -> None:
+        self._model = model
+        self._sizes = model.architecture.profile_sizes
+        self._items = model.architecture.feature_sizes[0]
+        self._catalogue_size = catalogue_size
+        with torch.no_grad():
+            self._vectors = model.item_vectors(torch.arange(FIRST_ITEM, self._items))
+
+    @torch.no_grad()
+    def scores(self, batch: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """max over active interests of v_k . e_i, [B, V]."""
+        history_BL = known_history(batch[n.HISTORY], self._items)  # type: ignore[arg-type]
+        profile_BP = known_profile(batch[n.PROFILE], self._sizes)  # type: ignore[arg-type]
+        interests = self._model.interests(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
+        known = best_scores(interests, self._vectors).numpy()[:, : self._catalogue_size]
+        scores = np.full((len(known), self._catalogue_size), NEVER, dtype=np.float32)
+        scores[:, : known.shape[1]] = known
+        return scores
+
+
+class PopularityScorer:
+    """The same scores for everybody: how often each item was chosen in the training days."""
+
+    def __init__(self, counts_V: NDArray[np.int64]) -> None:
+        self._counts = counts_V.astype(np.float64)
+
+    def scores(self, batch: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
+        """Counts, [B, V]."""
+        return np.broadcast_to(self._counts, (len(batch[n.HISTORY]), len(self._counts)))
+
+
+def evaluation_batches(rows: Columns, batch_size: int) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Batches as the evaluator wants them: the target's catalogue position, history and profile."""
+    position = rows[n.TARGET][:, 0] - FIRST_ITEM
+    for start in range(0, len(position), batch_size):
+        part = slice(start, start + batch_size)
+        yield {
+            "target_position": position[part],
+            n.HISTORY: rows[n.HISTORY][part],
+            n.PROFILE: rows[n.PROFILE][part],
+        }
