@@ -1,18 +1,18 @@
 """Behaviours -> tuples (Parquet, manifest)."""
 
-from pyspark.sql import functions as F
-
 from mind.baselines.popularity import item_counts
+from mind.behaviours.days import until
 from mind.behaviours.standing import standing
 from mind.config import load_source
 from mind.features.entities import known_items
 from mind.features.history import user_sequences
+from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
+from mind.storage.audit import content_fingerprint
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
-from mind.tables import names as n
 from mind.tuples.build import build_tuples, count_targets, windows
 from mind.tuples.manifest import facts
 
@@ -22,10 +22,12 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root)
-    kept = standing(lake.read(BEHAVIOURS).where(F.col(n.EVENT_DAY) <= F.lit(ds)), source).persist()
+    kept = standing(until(lake.read(BEHAVIOURS), ds), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
     sequences = user_sequences(kept, items, vocabulary, source).persist()
     targets = count_targets(sequences, ds, config.tuples)
+    of_sizes = sizes(vocabulary, all_features(source))
+    fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
     train = windows(ds, config.tuples)["train"]
     write_tuples(
         config.lake.root,
@@ -34,7 +36,7 @@ def main(run: Run) -> None:
         catalogue=item_counts(kept, items, train.first, train.last),
         files=config.tuples.files,
         expected=targets.kept,
-        facts=facts(vocabulary, source, ds, config.tuples, targets),
+        facts=facts(source, ds, config.tuples, targets, of_sizes, fingerprint),
     )
 
 

@@ -1,7 +1,6 @@
 """Behaviours -> vocabulary, items, users."""
 
-from pyspark.sql import functions as F
-
+from mind.behaviours.days import until
 from mind.behaviours.standing import standing
 from mind.config import load_source
 from mind.features.entities import items_as_of, users_as_of
@@ -10,7 +9,6 @@ from mind.launch import Run, job
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USERS, VOCABULARY
-from mind.tables import names as n
 
 
 @job("build_vocabulary")
@@ -18,7 +16,7 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root)
-    behaviours = lake.read(BEHAVIOURS).where(F.col(n.EVENT_DAY) <= F.lit(ds)).persist()
+    behaviours = until(lake.read(BEHAVIOURS), ds).persist()
     kept = standing(behaviours, source).persist()
     observed = observed_values(kept, behaviours)
     lake.add(VOCABULARY, lambda held: new_entries(observed, held, config.vocabulary.minimum_count, ds))

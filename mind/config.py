@@ -95,8 +95,10 @@ class ModelSection(Section):
     adaptive_interests: bool = Field(description="K'_u = max(1, min(K, floor(log2 n))), eq. 9")
     routing_iterations: Positive = Field(description="r: routing iterations")
     routing_start: Literal["normal", "farthest"] = Field(description="how routing logits start")
-    sigma: Annotated[float, Field(ge=0.0)] = Field(description="standard deviation of normal start logits")
+    sigma: Scale = Field(description="standard deviation of normal start logits")
     start_scale: Scale = Field(description="logit per unit of cosine of the farthest-point start")
+    embedding_scale: Scale = Field(description="expected length of e_i before training")
+    mapping_scale: Scale = Field(description="S starts as this multiple of the identity")
     hidden_sizes: tuple[Positive, ...] = Field(description="widths of the head's ReLU layers")
     attention_power: Annotated[float, Field(ge=0.0)] = Field(description="p of label-aware attention; inf: hard")
     normalise: bool = Field(description="L2-normalise item and interest vectors")
@@ -147,6 +149,7 @@ class RetrievalSection(Section):
 
     candidates: Positive = Field(description="N: items per user")
     exclude_days: Count = Field(description="items of the user's last this many days are left out; 0: none")
+    fallback_days: Positive = Field(description="the popular list counts behaviours of the last this many days")
     users_per_batch: Positive = Field(description="users searched at once by a worker")
 
 

@@ -71,11 +71,11 @@ class Run:
 def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
+        if day.isoformat() == text:
+            return day
     except ValueError:
-        day = None  # type: ignore[assignment]
-    if day is None or day.isoformat() != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as YYYY-MM-DD, for example 2011-12-08")
-    return day
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as YYYY-MM-DD, for example 2011-12-08")
 
 
 def parser(program: str) -> argparse.ArgumentParser:
@@ -143,14 +143,19 @@ def environment() -> dict[str, str]:
     """This process's variables, with the interpreter, its programs and a supported Java in front."""
     java = preflight.find_java()
     programs = Path(sys.executable).parent
-    return os.environ | {
-        "JAVA_HOME": str(java),
-        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")]),
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONUNBUFFERED": "1",
-    }
+    # One thread a process unless told otherwise: ranks and Spark's workers are already one a core.
+    return (
+        {"OMP_NUM_THREADS": "1"}
+        | os.environ
+        | {
+            "JAVA_HOME": str(java),
+            "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")]),
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
 
 
 def job(step: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
@@ -161,7 +166,10 @@ def job(step: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
         def program() -> None:
             given = parser(f"jobs/{step}.py").parse_args()
             logging.basicConfig(
-                format=f"%(asctime)s {step:<16} %(message)s", datefmt="%H:%M:%S", stream=sys.stdout, force=True
+                format=f"%(asctime)s {step:<16} %(message)s",
+                datefmt="%H:%M:%S",
+                stream=sys.stdout,
+                force=True,
             )
             log.setLevel(logging.INFO)
             try:

@@ -43,7 +43,8 @@ def java_homes(environment: dict[str, str]) -> list[Path]:
     if on_path:
         homes.append(Path(on_path).resolve().parent.parent)
     for folder in environment.get(
-        "MIND_JAVA_FOLDERS", "/usr/lib/jvm:/opt/java:~/.sdkman/candidates/java:/Library/Java/JavaVirtualMachines"
+        "MIND_JAVA_FOLDERS",
+        "/usr/lib/jvm:/opt/java:~/.sdkman/candidates/java:/Library/Java/JavaVirtualMachines",
     ).split(":"):
         root = Path(folder).expanduser()
         if root.is_dir():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from mind.behaviours.days import last_days
 from mind.behaviours.parse import parse
 from mind.config import IngestSection, Source
 from mind.errors import BadInput, BrokenPromise
@@ -44,15 +45,15 @@ def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: st
     Raises:
         BadInput: no row belongs to these days, or the share of bad rows is above the limit.
     """
-    first = ds - timedelta(days=section.look_back_days - 1)
-    events = parse(raw, source, time_zone, first, ds).persist()
+    first, last = last_days(ds, section.look_back_days)
+    events = parse(raw, source, time_zone, first, last).persist()
     counted = events.groupBy(n.REASON).agg(F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")).collect()
     rows = sum(row["rows"] for row in counted)
     bad = {row[n.REASON]: row["bad"] for row in counted if row["bad"]}
     refused = {row[n.REASON]: row["rows"] for row in counted if row[n.REASON] is not None}
     if rows == 0:
         raise BadInput(
-            f"source {source.name}: no row of the log belongs to {first} to {ds}; is the day's log there yet, and is "
+            f"source {source.name}: no row of the log belongs to {first} to {last}; is the day's log there yet, and is "
             "ds right?"
         )
     if sum(bad.values()) > section.bad_row_limit * rows:
@@ -67,7 +68,7 @@ def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: st
         behaviours=events.where(F.col(n.REASON).isNull()),
         quarantine=events.where(F.col(n.REASON).isNotNull()).withColumn(n.DS, F.lit(ds)),
         first=first,
-        last=ds,
+        last=last,
         rows=rows,
         accepted=accepted,
         refused=refused,

@@ -89,7 +89,9 @@ def _values(expressions: dict[str, str]) -> Column:
     """A map of the features that the row gives; one that it does not give is not in the map."""
     if not expressions:
         return F.create_map().cast("map<string,string>")
-    given = [F.struct(F.lit(name).alias("k"), F.expr(sql).cast("string").alias("v")) for name, sql in expressions.items()]
+    given = [
+        F.struct(F.lit(name).alias("k"), F.expr(sql).cast("string").alias("v")) for name, sql in expressions.items()
+    ]
     return F.map_from_entries(F.filter(F.array(*given), lambda pair: pair["v"].isNotNull()))
 
 

@@ -62,9 +62,7 @@ def _by_group(
         return differences, np.ones(len(differences), dtype=np.int64)
     keys = np.asarray(groups)
     if keys.shape != differences.shape:
-        raise ValueError(
-            f"groups have shape {keys.shape}; name the user of each of the {len(differences)} rows"
-        )
+        raise ValueError(f"groups have shape {keys.shape}; name the user of each of the {len(differences)} rows")
     _, group_of_row = np.unique(keys, return_inverse=True)
     sums_G: NDArray[np.float64] = np.bincount(group_of_row, weights=differences).astype(np.float64)
     return sums_G, np.bincount(group_of_row).astype(np.int64)

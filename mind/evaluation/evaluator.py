@@ -70,9 +70,7 @@ def _rows(batch: Batch, done: int) -> int:
     if TARGET not in batch:
         raise ValueError(f"the batch after row {done} has {sorted(batch)}; it needs {TARGET!r}")
     if not set(batch) - {TARGET, EXCLUDED}:
-        raise ValueError(
-            f"the batch after row {done} has nothing for the scorer; add what is known before the event"
-        )
+        raise ValueError(f"the batch after row {done} has nothing for the scorer; add what is known before the event")
     lengths = {name: len(values) for name, values in batch.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the batch after row {done} has arrays of different lengths: {lengths}")
@@ -94,9 +92,7 @@ def _block_ranks(
         )
     if not np.isfinite(scores_BV).all():
         row = first_row + int((~np.isfinite(scores_BV)).any(axis=1).argmax())
-        raise ValueError(
-            f"{where}: {type(scorer).__name__} gave scores that are not finite, first in row {row}"
-        )
+        raise ValueError(f"{where}: {type(scorer).__name__} gave scores that are not finite, first in row {row}")
     try:
         return target_ranks(scores_BV, targets_B, tie_order_V, block.get(EXCLUDED))
     except ValueError as fault:

@@ -78,9 +78,7 @@ def _ranks(ranks_B: ArrayLike, n: int) -> NDArray[np.int64]:
         raise ValueError(f"the cutoff is {n!r}; it must be an integer from 1")
     ranks = np.asarray(ranks_B)
     if ranks.ndim != 1 or not ranks.size or ranks.dtype.kind not in "iu":
-        raise ValueError(
-            f"ranks have shape {ranks.shape} and type {ranks.dtype}; give integers [B], B from 1"
-        )
+        raise ValueError(f"ranks have shape {ranks.shape} and type {ranks.dtype}; give integers [B], B from 1")
     if ranks.min() < 1:
         raise ValueError(f"row {int(ranks.argmin())} has rank {ranks.min()}; ranks start at 1")
     return ranks.astype(np.int64)

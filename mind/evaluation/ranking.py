@@ -59,16 +59,12 @@ def _remove(ahead_BV: NDArray[np.bool_], excluded: ArrayLike, targets_B: NDArray
     rows, size = ahead_BV.shape
     excluded_BX = np.asarray(excluded)
     if excluded_BX.ndim != 2:
-        raise ValueError(
-            f"exclusions have shape {excluded_BX.shape}; they must be [{rows}, X], padded with -1"
-        )
+        raise ValueError(f"exclusions have shape {excluded_BX.shape}; they must be [{rows}, X], padded with -1")
     excluded_BX = _integers("exclusions", excluded_BX, (rows, excluded_BX.shape[1]))
     outside_BX = (excluded_BX < NO_ITEM) | (excluded_BX >= size)
     _refuse_rows("has an exclusion outside the catalogue", outside_BX.any(axis=1), targets_B)
     own_B = (excluded_BX == targets_B[:, None]).any(axis=1)
-    _refuse_rows(
-        "excludes its own target, so take it out of the exclusions or leave out the row", own_B, targets_B
-    )
+    _refuse_rows("excludes its own target, so take it out of the exclusions or leave out the row", own_B, targets_B)
     row, place = np.nonzero(excluded_BX != NO_ITEM)
     ahead_BV[row, excluded_BX[row, place]] = False
 

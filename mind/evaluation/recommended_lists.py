@@ -55,18 +55,12 @@ def exposures(lists: Iterable[ArrayLike], catalogue_size: int) -> NDArray[np.int
     for number, entries in enumerate(lists):
         positions = np.asarray(entries)
         if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
-            raise ValueError(
-                f"list {number} has shape {positions.shape}, type {positions.dtype}; give integers"
-            )
+            raise ValueError(f"list {number} has shape {positions.shape}, type {positions.dtype}; give integers")
         unique = np.unique(positions).astype(np.int64)
         if unique.size and not 0 <= unique[0] <= unique[-1] < catalogue_size:
-            raise ValueError(
-                f"list {number} names {unique[0]} to {unique[-1]}; give 0 to {catalogue_size - 1}"
-            )
+            raise ValueError(f"list {number} names {unique[0]} to {unique[-1]}; give 0 to {catalogue_size - 1}")
         if len(unique) != len(positions):
-            raise ValueError(
-                f"list {number} names {len(positions) - len(unique)} items again; a list names each once"
-            )
+            raise ValueError(f"list {number} names {len(positions) - len(unique)} items again; a list names each once")
         counts_V[unique] += 1
     return counts_V
 
@@ -112,9 +106,7 @@ def _ordered(what: str, items: Any) -> list[Hashable]:
     if isinstance(items, np.ndarray) and items.ndim == 1:
         items = items.tolist()
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
-        raise TypeError(
-            f"{what} are a {type(items).__name__}; give a list, a tuple or a 1-D array in its order"
-        )
+        raise TypeError(f"{what} are a {type(items).__name__}; give a list, a tuple or a 1-D array in its order")
     if len(set(items)) != len(items):
         twice = next(item for place, item in enumerate(items) if item in items[:place])
         raise ValueError(f"{what} name {twice!r} twice; a list names each item once")
@@ -124,7 +116,5 @@ def _ordered(what: str, items: Any) -> list[Hashable]:
 def _exposures(exposures_V: ArrayLike) -> NDArray[np.int64]:
     counts_V = np.asarray(exposures_V)
     if counts_V.ndim != 1 or not counts_V.size or counts_V.dtype.kind not in "iu" or counts_V.min() < 0:
-        raise ValueError(
-            f"exposures have shape {counts_V.shape} and type {counts_V.dtype}; give V counts from 0"
-        )
+        raise ValueError(f"exposures have shape {counts_V.shape} and type {counts_V.dtype}; give V counts from 0")
     return counts_V.astype(np.int64)

@@ -43,7 +43,9 @@ def users_as_of(
         F.min(n.EVENT_TIME).alias(n.FIRST_SEEN),
         F.max(n.EVENT_TIME).alias(n.LAST_SEEN),
     )
-    grouped = grouped.join(counted, n.USER_ID, "left").withColumn(n.BEHAVIOURS, F.coalesce("stand", F.lit(0).cast("long")))
+    grouped = grouped.join(counted, n.USER_ID, "left").withColumn(
+        n.BEHAVIOURS, F.coalesce("stand", F.lit(0).cast("long"))
+    )
     return encode(grouped, "known", profile_features(source), vocabulary, n.PROFILE).withColumn(n.DS, F.lit(ds))
 
 

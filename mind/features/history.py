@@ -21,7 +21,11 @@ _ORDER = (n.EVENT_TIME, n.ITEM_ID, n.EVENT_ID)
 
 
 def user_sequences(
-    standing: DataFrame, items: DataFrame, vocabulary: DataFrame, source: Source, most_recent: int | None = None
+    standing: DataFrame,
+    items: DataFrame,
+    vocabulary: DataFrame,
+    source: Source,
+    most_recent: int | None = None,
 ) -> DataFrame:
     """One row per user: `events`, the ordered behaviours on `items`, each with its codes, profile and `before`.
 

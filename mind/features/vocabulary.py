@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from mind.config import Source
@@ -25,6 +25,11 @@ def item_features(source: Source) -> tuple[str, ...]:
 def profile_features(source: Source) -> tuple[str, ...]:
     """The parts of Pu, in the order of `profile`."""
     return tuple(source.user_features)
+
+
+def all_features(source: Source) -> tuple[str, ...]:
+    """Every feature that has its own indexes: the parts of Fi, then of Pu."""
+    return (*item_features(source), *profile_features(source))
 
 
 def observed_values(standing: DataFrame, behaviours: DataFrame) -> DataFrame:
@@ -57,25 +62,16 @@ def sizes(vocabulary: DataFrame, features: tuple[str, ...]) -> dict[str, int]:
     return {feature: last.get(feature, UNKNOWN) + 1 for feature in features}
 
 
-def fingerprint(vocabulary: DataFrame, of_sizes: dict[str, int]) -> str:
-    """A fingerprint of the entries below the given sizes.
+def entries_below(vocabulary: DataFrame, of_sizes: dict[str, int]) -> DataFrame:
+    """(feature, value, index) of the entries below the given sizes.
 
-    A vocabulary that has only grown since has the same fingerprint for the same sizes, so a model still fits it; one
-    in which any index moved has another.
+    A vocabulary that has only grown since has the same entries below the same sizes, so a model still fits it; its
+    fingerprint is that of these rows.
     """
-    wanted = [(F.col(n.FEATURE) == feature) & (F.col(n.INDEX) < size) for feature, size in sorted(of_sizes.items())]
-    kept = vocabulary.where(_any(wanted))
-    hashed = F.xxhash64(n.FEATURE, n.VALUE, n.INDEX).cast("decimal(38,0)")
-    row = kept.agg(F.count(F.lit(1)).alias("entries"), F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
-    assert row is not None
-    return f"{row['entries']}-{int(row['sum']) % 2**64:016x}"
-
-
-def _any(conditions: list[Column]) -> Column:
-    held = F.lit(False)
-    for condition in conditions:
-        held = held | condition
-    return held
+    below = F.lit(False)
+    for feature, size in sorted(of_sizes.items()):
+        below = below | ((F.col(n.FEATURE) == feature) & (F.col(n.INDEX) < size))
+    return vocabulary.where(below).select(n.FEATURE, n.VALUE, n.INDEX)
 
 
 def encode(frame: DataFrame, values: str, features: tuple[str, ...], vocabulary: DataFrame, into: str) -> DataFrame:

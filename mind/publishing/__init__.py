@@ -1,0 +1,1 @@
+"""Write, audit, publish: what a night must show before readers see it."""

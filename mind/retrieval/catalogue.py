@@ -55,9 +55,7 @@ class Catalogue:
         _check_vectors(self.vectors_VD, self.item_ids)
 
     @classmethod
-    def build(
-        cls, item_ids: Sequence[str], vectors_VD: ArrayLike, *, model_version: str, vocabulary: str
-    ) -> Catalogue:
+    def build(cls, item_ids: Sequence[str], vectors_VD: ArrayLike, *, model_version: str, vocabulary: str) -> Catalogue:
         """A catalogue from items in any order: item_ids has V strings, vectors_VD is [V, D].
 
         Raises what the class raises.
@@ -143,25 +141,17 @@ def _check_strings(ids: Sequence[Any]) -> None:
 
 def _check_ids(ids: Sequence[Any]) -> None:
     if not ids:
-        raise ValueError(
-            "the catalogue has no items; it needs at least one, so check the item_vectors of the day"
-        )
+        raise ValueError("the catalogue has no items; it needs at least one, so check the item_vectors of the day")
     _check_strings(ids)
     for before, after in itertools.pairwise(ids):
         if before == after:
-            raise ValueError(
-                f"item id {after!r} is there twice; ids are unique, so remove one of its vectors"
-            )
+            raise ValueError(f"item id {after!r} is there twice; ids are unique, so remove one of its vectors")
         if before > after:
-            raise ValueError(
-                f"item id {after!r} comes after {before!r}; sort the items, or use Catalogue.build"
-            )
+            raise ValueError(f"item id {after!r} comes after {before!r}; sort the items, or use Catalogue.build")
 
 
 def _shape_fault(vectors: NDArray[Any], count: int) -> str:
-    return (
-        f"vectors have shape {vectors.shape}; {count} item ids need [{count}, D], one row an id, D at least 1"
-    )
+    return f"vectors have shape {vectors.shape}; {count} item ids need [{count}, D], one row an id, D at least 1"
 
 
 def _check_vectors(vectors_VD: NDArray[np.float32], ids: Sequence[str]) -> None:

@@ -60,18 +60,12 @@ class Popularity:
             raise ValueError(f"n is {n}; ask for at least one candidate")
         positions = np.unique(np.asarray(excluded))
         size = len(self.positions_V)
-        if positions.size and not (
-            positions.dtype.kind in "iu" and 0 <= positions[0] <= positions[-1] < size
-        ):
-            raise ValueError(
-                f"exclusions are {positions}; they must be positions, integers from 0 to {size - 1}"
-            )
+        if positions.size and not (positions.dtype.kind in "iu" and 0 <= positions[0] <= positions[-1] < size):
+            raise ValueError(f"exclusions are {positions}; they must be positions, integers from 0 to {size - 1}")
         # Each exclusion costs at most one place, so no more of the list need be looked at.
         head = self.positions_V[: n + len(positions)]
         places = np.flatnonzero(~np.isin(head, positions))[:n]
-        return Candidates(
-            head[places], self.shares_V[places], np.full(len(places), NO_INTEREST, dtype=np.int32)
-        )
+        return Candidates(head[places], self.shares_V[places], np.full(len(places), NO_INTEREST, dtype=np.int32))
 
 
 def popular_candidates(item_ids: Sequence[str], counts: ArrayLike, excluded: ArrayLike, n: int) -> Candidates:

@@ -44,9 +44,7 @@ class Index(Protocol):
     def fingerprint(self) -> str:
         """The fingerprint of the catalogue that was indexed."""
 
-    def search(
-        self, queries_QD: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries_QD: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scores float32 [Q, k], best first, and positions int64 [Q, k], -1 where one is missing."""
 
 
@@ -66,9 +64,7 @@ class ExactIndex:
         flat.add(catalogue.vectors_VD)
         return cls(flat, catalogue.fingerprint)
 
-    def search(
-        self, queries_QD: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries_QD: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See `Index.search`. Raises ValueError for k outside 1 to V or queries that are not [Q, D]."""
         if not 1 <= k <= self.flat.ntotal:
             raise ValueError(f"k is {k}; it must be from 1 to the {self.flat.ntotal} items of the index")
@@ -116,9 +112,7 @@ def write(index: ExactIndex, catalogue: Catalogue, folder: Path) -> str:
         "model_version": catalogue.model_version,
         "vocabulary": catalogue.vocabulary,
         "catalogue": catalogue.fingerprint,
-        "files": {
-            part: {"name": _file_name(part, digest), "sha256": digest} for part, digest in digests.items()
-        },
+        "files": {part: {"name": _file_name(part, digest), "sha256": digest} for part, digest in digests.items()},
     }
     text = json.dumps(description, ensure_ascii=False, indent=2, sort_keys=True).encode("utf-8")
     return _put(folder, _DESCRIPTION, lambda path: path.write_bytes(text))
@@ -185,11 +179,7 @@ def _check_expected(folder: Path, text: bytes, description: dict[str, Any], expe
     }
     if expected.checksum is not None:
         stated["checksum"] = (hashlib.sha256(text).hexdigest(), expected.checksum)
-    faults = [
-        f"{key} is {found!r}, expected {wanted!r}"
-        for key, (found, wanted) in stated.items()
-        if found != wanted
-    ]
+    faults = [f"{key} is {found!r}, expected {wanted!r}" for key, (found, wanted) in stated.items() if found != wanted]
     if faults:
         raise IndexMismatch(
             f"the index in {folder} is another one: {'; '.join(faults)}; "
@@ -202,13 +192,9 @@ def _checked_path(folder: Path, part: str, description: dict[str, Any]) -> Path:
     try:
         digest = str(description["files"][part]["sha256"])
     except (KeyError, TypeError) as fault:
-        raise IndexMismatch(
-            f"{folder / _DESCRIPTION} names no sha256 for {part!r}; write the index again"
-        ) from fault
+        raise IndexMismatch(f"{folder / _DESCRIPTION} names no sha256 for {part!r}; write the index again") from fault
     if not re.fullmatch("[0-9a-f]{64}", digest):
-        raise IndexMismatch(
-            f"the sha256 of {part!r} in {folder / _DESCRIPTION} is {digest!r}; write the index again"
-        )
+        raise IndexMismatch(f"the sha256 of {part!r} in {folder / _DESCRIPTION} is {digest!r}; write the index again")
     path = folder / _file_name(part, digest)
     found = _sha256(path)
     if found != digest:

@@ -31,9 +31,7 @@ class Request:
     first_k: int
 
 
-def request_for(
-    user_id: str, interests: ArrayLike, excluded: ArrayLike, catalogue: Catalogue, n: int
-) -> Request:
+def request_for(user_id: str, interests: ArrayLike, excluded: ArrayLike, catalogue: Catalogue, n: int) -> Request:
     """Checks what came for one user. See `mind.retrieval.candidates.top_candidates_batch` for the rules."""
     with np.errstate(over="ignore"):
         interests_KD = np.array(interests, dtype=np.float32, order="C")
@@ -62,9 +60,7 @@ def request_for(
             f"user {user_id!r}: exclusions reach from {positions[0]} to {positions[-1]}; positions are 0 to "
             f"{catalogue.size - 1}, see Catalogue.known_positions"
         )
-    slack_K = _rounding(catalogue.dimension) * norms_K * catalogue.largest_norm + _underflow(
-        catalogue.dimension
-    )
+    slack_K = _rounding(catalogue.dimension) * norms_K * catalogue.largest_norm + _underflow(catalogue.dimension)
     return Request(interests_KD, positions, slack_K, n + len(positions) + MARGIN)
 
 

@@ -29,3 +29,14 @@ def check_rows(contract: Contract, frame: DataFrame, outside: Column | None = No
     if faults:
         raise ContractError(f"table {contract.name} breaks its contract: {'; '.join(faults)}. Nothing was written.")
     return int(found["rows"])
+
+
+def content_fingerprint(frame: DataFrame) -> str:
+    """Rows and a hash of the frame's content, whatever the order and the partitions of its rows.
+
+    Only columns that Spark can hash: no maps.
+    """
+    hashed = F.xxhash64(*frame.columns).cast("decimal(38,0)")
+    found = frame.agg(F.count(F.lit(1)).alias("rows"), F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
+    assert found is not None
+    return f"{found['rows']}-{int(found['sum']) % 2**64:016x}"

@@ -1,7 +1,7 @@
 """Delta's two JARs: resolved once with Spark's own resolver, checked against pinned checksums, then local for ever.
 
-    python -m mind.storage.jars                    resolve into .jars
-    python -m mind.storage.jars --from DIRECTORY   take them from a local directory instead (no network)
+python -m mind.storage.jars                    resolve into .jars
+python -m mind.storage.jars --from DIRECTORY   take them from a local directory instead (no network)
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Jar:
 
 JARS = (
     Jar(
-        "io.delta:delta-spark_4.0_2.13:4.4.0", "49e899667168b9412f83cbe894ce264107d7b896d6c5e12edca4e216845c1104"
+        "io.delta:delta-spark_4.0_2.13:4.4.0",
+        "49e899667168b9412f83cbe894ce264107d7b896d6c5e12edca4e216845c1104",
     ),
     Jar("io.delta:delta-storage:4.4.0", "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc"),
 )
@@ -85,9 +86,7 @@ def resolve(scratch: Path) -> Path:
         "make jars JARS_FROM=/that/directory"
     )
     try:
-        told = subprocess.run(
-            words, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
+        told = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise MindError(f"{names} could not be resolved within {PATIENCE_S} s. {remedy}") from error
     if not all((scratch / "jars" / brought(jar)).exists() for jar in JARS):

@@ -28,7 +28,9 @@ log = logging.getLogger("mind")
 Result = TypeVar("Result")
 
 ATTEMPTS = 5
-CONFLICT = re.compile(r"DELTA_(CONCURRENT_\w+|TABLE_ALREADY_EXISTS|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception")
+CONFLICT = re.compile(
+    r"DELTA_(CONCURRENT_\w+|TABLE_ALREADY_EXISTS|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception"
+)
 PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.dataSkippingNumIndexedCols": "8"}
 
 
@@ -43,7 +45,7 @@ class Lake:
         return f"{self.root}/{contract.name}"
 
     def exists(self, contract: Contract) -> bool:
-        return DeltaTable.isDeltaTable(self.spark, self.path(contract))
+        return bool(DeltaTable.isDeltaTable(self.spark, self.path(contract)))
 
     def read(self, contract: Contract, ds: date | None = None) -> DataFrame:
         """The table, or its rows of one `ds`.
@@ -63,9 +65,15 @@ class Lake:
             raise MindError(f"table {contract.name} has no rows for {ds}; run {contract.produced_by} --ds {ds} first")
         return frame
 
+    def read_or_empty(self, contract: Contract) -> DataFrame:
+        """The table, or no rows of its schema where it does not exist yet."""
+        if self.exists(contract):
+            return self.read(contract)
+        return self.spark.createDataFrame([], spark_schema(contract))
+
     def version(self, contract: Contract) -> int:
         """The version of the table that a reader sees now."""
-        return int(DeltaTable.forPath(self.spark, self.path(contract)).history(1).first()["version"])  # type: ignore[index]
+        return int(DeltaTable.forPath(self.spark, self.path(contract)).history(1).first()["version"])
 
     def replace(
         self, contract: Contract, frame: DataFrame, first: date, last: date, *, may_be_empty: bool = False

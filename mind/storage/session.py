@@ -44,7 +44,7 @@ def session() -> SparkSession:
     except Exception as error:
         raise MindError(
             "Delta's JARs are not on Spark's class path. Run `make jars` once and start the job with "
-            "`spark-submit --properties-file conf/spark/local.conf jobs/...`, or as `python -m mind.launch show` prints."
+            "`spark-submit --properties-file conf/spark/local.conf jobs/...`, or as `python -m mind.launch show` does."
         ) from error
     spark.catalog.clearCache()
     return spark

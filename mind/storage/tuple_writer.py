@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise
-from mind.storage.audit import check_rows
+from mind.storage.audit import check_rows, content_fingerprint
 from mind.storage.tuple_files import night_folder
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
@@ -58,7 +58,7 @@ def write_tuples(
         placed.write.partitionBy(n.SPLIT).parquet(attempt)
         listed = catalogue.drop(n.DS).coalesce(1).sortWithinPartitions(n.ITEM_INDEX)
         listed.write.parquet(f"{attempt}/catalogue")
-        content = f"{_fingerprint(tuples)}{_fingerprint(catalogue)}"
+        content = f"{content_fingerprint(tuples)}/{content_fingerprint(catalogue)}"
     finally:
         tuples.unpersist()
         catalogue.unpersist()
@@ -76,13 +76,6 @@ def write_tuples(
     _sweep(folder, attempt)
     log.info("tuples: %s", ", ".join(f"{manifest.rows(split):,} {split}" for split in expected))
     return manifest
-
-
-def _fingerprint(frame: DataFrame) -> str:
-    hashed = F.xxhash64(*frame.columns).cast("decimal(38,0)")
-    total = frame.agg(F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
-    assert total is not None
-    return f"{int(total['sum']) % 2**64:016x}"
 
 
 def _written(folder: str) -> list[TupleFile]:

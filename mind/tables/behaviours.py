@@ -23,7 +23,12 @@ BEHAVIOURS = Contract(
         Column(name=n.EVENT_TYPE, type=pa.string(), meaning="what happened, in the source's words"),
         Column(name=n.EVENT_TIME, type=MOMENT, meaning="when it happened", unit="UTC, microseconds"),
         Column(name=n.EVENT_DAY, type=pa.date32(), meaning="day of the event in the lake's time zone"),
-        Column(name=n.QUANTITY, type=pa.float64(), meaning="amount; pairs a cancellation with its purchase", unit="units"),
+        Column(
+            name=n.QUANTITY,
+            type=pa.float64(),
+            meaning="amount; pairs a cancellation with its purchase",
+            unit="units",
+        ),
         Column(name=n.ITEM_ATTRIBUTES, type=MAP, meaning="words for people, by attribute (name ...)"),
         Column(name=n.ITEM_VALUES, type=MAP, meaning="value of each item feature as this event gives it"),
         Column(name=n.USER_VALUES, type=MAP, meaning="value of each profile feature as this event gives it"),

@@ -48,9 +48,7 @@ class Contract:
 
     def schema(self) -> pa.Schema:
         """The Arrow schema, nullability included."""
-        return pa.schema(
-            [pa.field(column.name, column.type, nullable=not column.required) for column in self.columns]
-        )
+        return pa.schema([pa.field(column.name, column.type, nullable=not column.required) for column in self.columns])
 
     def check_schema(self, actual: pa.Schema) -> None:
         """Raises ContractError with every missing, unexpected and mistyped column at once."""

@@ -39,9 +39,17 @@ USER_INTERESTS = Contract(
     columns=(
         _DAY,
         _USER,
-        Column(name=n.INTERESTS, type=pa.list_(FLOATS), meaning="V_u: K' vectors of D; inactive ones are not here"),
+        Column(
+            name=n.INTERESTS,
+            type=pa.list_(FLOATS),
+            meaning="V_u: K' vectors of D; inactive ones are not here",
+        ),
         Column(name=n.INTEREST_COUNT, type=pa.int32(), meaning="K'_u", unit="interests"),
-        Column(name=n.HISTORY, type=pa.list_(pa.int32()), meaning="Iu that was routed: item indexes, oldest first"),
+        Column(
+            name=n.HISTORY,
+            type=pa.list_(pa.int32()),
+            meaning="Iu that was routed: item indexes, oldest first",
+        ),
         Column(name=n.HISTORY_LENGTH, type=pa.int32(), meaning="behaviours in that history", unit="events"),
         Column(name=n.PROFILE, type=pa.list_(pa.int32()), meaning="Pu that was used"),
         _VERSION,
@@ -52,13 +60,23 @@ USER_INTERESTS = Contract(
 _CANDIDATES = (
     _DAY,
     _USER,
-    Column(name=n.ITEM_IDS, type=pa.list_(pa.string()), meaning="external item ids, best first; rank 1 is the first"),
-    Column(name=n.SCORES, type=FLOATS, meaning="max over interests of v_k . e_i; share of behaviours for fallback"),
-    Column(name=n.INTEREST_OF_ORIGIN, type=pa.list_(pa.int32()), meaning="interest that gave the score; -1 fallback"),
-    Column(name=n.ORIGIN, type=pa.string(), meaning="model or fallback"),
     Column(
-        name=n.SHORTFALL, type=pa.string(), meaning="why the list is shorter than asked for", required=False
+        name=n.ITEM_IDS,
+        type=pa.list_(pa.string()),
+        meaning="external item ids, best first; rank 1 is the first",
     ),
+    Column(
+        name=n.SCORES,
+        type=FLOATS,
+        meaning="max over interests of v_k . e_i; share of behaviours for fallback",
+    ),
+    Column(
+        name=n.INTEREST_OF_ORIGIN,
+        type=pa.list_(pa.int32()),
+        meaning="interest that gave the score; -1 fallback",
+    ),
+    Column(name=n.ORIGIN, type=pa.string(), meaning="model or fallback"),
+    Column(name=n.SHORTFALL, type=pa.string(), meaning="why the list is shorter than asked for", required=False),
     _VERSION,
     _CHECKSUM,
     Column(name=n.INDEX_CHECKSUM, type=pa.string(), meaning="fingerprint of the catalogue that was searched"),

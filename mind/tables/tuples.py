@@ -22,8 +22,17 @@ TUPLES = Contract(
         Column(name=n.USER_ID, type=pa.string(), meaning="external id of the user"),
         Column(name=n.ITEM_ID, type=pa.string(), meaning="external id of the target item"),
         Column(name=n.EVENT_ID, type=pa.string(), meaning="the target behaviour"),
-        Column(name=n.TARGET_TIME, type=MOMENT, meaning="as_of: history and profile are strictly older", unit="UTC"),
-        Column(name=n.HISTORY, type=CODES, meaning="Iu: dense item indexes, oldest first, 0 after the end, L long"),
+        Column(
+            name=n.TARGET_TIME,
+            type=MOMENT,
+            meaning="as_of: history and profile are strictly older",
+            unit="UTC",
+        ),
+        Column(
+            name=n.HISTORY,
+            type=CODES,
+            meaning="Iu: dense item indexes, oldest first, 0 after the end, L long",
+        ),
         Column(name=n.HISTORY_LENGTH, type=pa.int32(), meaning="behaviours in the history, 1 to L", unit="events"),
         Column(name=n.PROFILE, type=CODES, meaning="Pu: dense index of each profile feature; 0 missing"),
         Column(name=n.TARGET, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
@@ -41,7 +50,16 @@ CATALOGUE = Contract(
         Column(name=n.DS, type=pa.date32(), meaning="day of the run; in the path, not in the files"),
         Column(name=n.ITEM_INDEX, type=pa.int32(), meaning="dense index from 2"),
         Column(name=n.ITEM_ID, type=pa.string(), meaning="external id of the item"),
-        Column(name=n.ITEM_CODES, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
-        Column(name=n.BEHAVIOURS, type=pa.int64(), meaning="positive behaviours in the training days", unit="events"),
+        Column(
+            name=n.ITEM_CODES,
+            type=CODES,
+            meaning="Fi: dense index of the item, then of each feature; 0 missing",
+        ),
+        Column(
+            name=n.BEHAVIOURS,
+            type=pa.int64(),
+            meaning="positive behaviours in the training days",
+            unit="events",
+        ),
     ),
 )

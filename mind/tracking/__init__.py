@@ -1,0 +1,1 @@
+"""MLflow: runs, versions and aliases, and what each was made from."""

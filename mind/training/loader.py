@@ -1,8 +1,8 @@
 """Tuples from Parquet into batches, by petastorm: every rank the same number of steps, every row exactly once.
 
-Which file a rank reads, and in what order, depends on seed and epoch alone; rows are shuffled inside a pool. petastorm's
-own shards are row groups modulo ranks, which leaves ranks uneven and hangs DDP, so files are dealt out here and each is
-opened as a dataset of its own, with the dummy pool: the only one whose order can be repeated.
+Which file a rank reads, and in what order, depends on seed and epoch alone; rows are shuffled inside a pool.
+petastorm's own shards are row groups modulo ranks, which leaves ranks uneven and hangs DDP, so files are dealt out
+here and each is opened as a dataset of its own, with the dummy pool: the only one whose order can be repeated.
 
 Shapes: B rows of a batch, L history length, P profile features, F item features.
 """
@@ -14,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from mind.errors import BrokenPromise
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
 
-Columns = dict[str, NDArray[np.generic]]
+Columns = dict[str, NDArray[Any]]
 
 TENSORS = (n.HISTORY, n.PROFILE, n.TARGET)
 """Columns of a training batch."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -108,7 +109,11 @@ class Trainer:
             on_epoch(epoch, metrics)
             reached = metrics[self._main_metric]
             if reached > best[0]:
-                best = (reached, epoch, {name: value.clone() for name, value in self.model.state_dict().items()})
+                best = (
+                    reached,
+                    epoch,
+                    {name: value.clone() for name, value in self.model.state_dict().items()},
+                )
         self.model.load_state_dict(best[2])
         return best[1]
 
@@ -127,7 +132,7 @@ class Trainer:
             loss = loss_B.sum() * (self._ranks.count / batch.global_rows)
             for optimiser in self._optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             step_loss, step_rows = self._ranks.total([float(loss_B.detach().sum()), len(loss_B)])
             if not math.isfinite(step_loss):
                 raise Diverged(
@@ -144,9 +149,7 @@ class Trainer:
         per_rank = self._training.batch_size // self._ranks.count
         in_batch = self._training.sampler in ("in_batch", "mixed")
         targets = self._ranks.gathered(target_BF[:, 0], per_rank) if in_batch else None
-        drawn = self._sampler.draw(
-            self._training.negatives, generator_for(self._training.seed, epoch, step), targets
-        )
+        drawn = self._sampler.draw(self._training.negatives, generator_for(self._training.seed, epoch, step), targets)
         losses: Tensor = self._network(
             torch.from_numpy(batch.history_BL),
             torch.from_numpy(batch.profile_BP),
@@ -178,13 +181,13 @@ class Trainer:
         }
         return metrics | dict(self._health(rows))
 
-    def _target_ranks(self, rows: Columns, size: int) -> np.ndarray:
+    def _target_ranks(self, rows: Columns, size: int) -> NDArray[np.int64]:
         batches = evaluation_batches(rows, self._evaluation.batch_size)
         scorer = ModelScorer(self.model, size)
-        return np.asarray(
+        return (
             evaluate(scorer, batches, catalogue_size=size, block_rows=self._evaluation.batch_size)
             if len(rows[n.TARGET])
-            else np.zeros(0)
+            else np.zeros(0, dtype=np.int64)
         )
 
     def _health(self, rows: Columns) -> Iterator[tuple[str, float]]:

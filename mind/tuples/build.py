@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from mind.behaviours.days import last_days
 from mind.config import TuplesSection
 from mind.errors import BadInput
 from mind.features.history import BEFORE, EVENTS, history_columns
@@ -36,7 +37,7 @@ def windows(ds: date, section: TuplesSection) -> dict[str, Window]:
         ("validation", section.validation_days),
         ("train", section.train_days),
     ):
-        first = last - timedelta(days=length - 1)
+        first, last = last_days(last, length)
         days[split] = Window(first=first, last=last)
         last = first - timedelta(days=1)
     return {split: days[split] for split in SPLITS}
@@ -73,11 +74,11 @@ def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Tar
     """
     measures = []
     for split, window in windows(ds, section).items():
-        with_history = F.size(_targets(window))
-        kept = F.least(with_history, F.lit(section.targets_per_user))
-        every = F.size(_in_window(window))
-        measures += [F.sum(kept).alias(f"kept {split}"), F.sum(with_history).alias(f"with {split}")]
-        measures += [F.sum(every).alias(f"every {split}")]
+        usable = F.size(_targets(window))
+        taken = F.least(usable, F.lit(section.targets_per_user))
+        in_window = F.size(_in_window(window))
+        measures += [F.sum(taken).alias(f"kept {split}"), F.sum(usable).alias(f"with {split}")]
+        measures += [F.sum(in_window).alias(f"every {split}")]
     found = {name: value or 0 for name, value in sequences.agg(*measures).first().asDict().items()}  # type: ignore[union-attr]
     kept = {split: found[f"kept {split}"] for split in SPLITS}
     for split, rows in kept.items():

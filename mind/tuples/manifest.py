@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from pyspark.sql import DataFrame
-
 from mind.config import Source, TuplesSection
-from mind.features.vocabulary import fingerprint, item_features, profile_features, sizes
+from mind.features.vocabulary import item_features, profile_features
 from mind.tuples.build import Targets, windows
 
 
 def facts(
-    vocabulary: DataFrame, source: Source, ds: date, section: TuplesSection, targets: Targets
+    source: Source,
+    ds: date,
+    section: TuplesSection,
+    targets: Targets,
+    of_sizes: Mapping[str, int],
+    vocabulary: str,
 ) -> dict[str, Any]:
-    """The fields of `Manifest` that are known before the files are written."""
-    items, profile = item_features(source), profile_features(source)
-    of_sizes = sizes(vocabulary, (*items, *profile))
+    """The fields of `Manifest` that are known before the files are written; `vocabulary` is a fingerprint."""
     days = {split: [str(window.first), str(window.last)] for split, window in windows(ds, section).items()}
     return {
         "history_length": section.history_length,
-        "item_features": {feature: of_sizes[feature] for feature in items},
-        "profile_features": {feature: of_sizes[feature] for feature in profile},
-        "vocabulary": fingerprint(vocabulary, of_sizes),
+        "item_features": {feature: of_sizes[feature] for feature in item_features(source)},
+        "profile_features": {feature: of_sizes[feature] for feature in profile_features(source)},
+        "vocabulary": vocabulary,
         "facts": {"source": source.name, "days": days, "targets": asdict(targets)},
     }

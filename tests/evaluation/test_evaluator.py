@@ -40,9 +40,7 @@ def test_row_order_is_kept_whatever_the_batches_and_blocks(batch_rows: int, bloc
     table, batch = data()
     expected = target_ranks(table[batch["user"]], batch["target_position"], None, batch["excluded_positions"])
     scorer = Table(table)
-    found = evaluate(
-        scorer, pieces(batch, batch_rows), catalogue_size=SIZE, expected_rows=23, block_rows=block_rows
-    )
+    found = evaluate(scorer, pieces(batch, batch_rows), catalogue_size=SIZE, expected_rows=23, block_rows=block_rows)
     assert found.tolist() == expected.tolist()
     assert scorer.longest <= block_rows
 
@@ -60,9 +58,7 @@ def test_a_scorer_that_knows_the_answer_gets_full_marks_and_the_tie_order_is_use
     assert summary(known, [1])["hit_rate_at_1"] == 1
     flat = evaluate(Table(np.zeros((SIZE, SIZE))), [batch], catalogue_size=SIZE)
     assert flat.tolist() == list(range(1, SIZE + 1))
-    turned = evaluate(
-        Table(np.zeros((SIZE, SIZE))), [batch], catalogue_size=SIZE, tie_order_V=np.arange(SIZE)[::-1]
-    )
+    turned = evaluate(Table(np.zeros((SIZE, SIZE))), [batch], catalogue_size=SIZE, tie_order_V=np.arange(SIZE)[::-1])
     assert turned.tolist() == list(range(SIZE, 0, -1))
 
 

@@ -37,9 +37,7 @@ def test_summary_has_names_that_trackers_accept() -> None:
         "ndcg_at_10",
         "mrr_at_10",
     ]
-    assert all(
-        re.fullmatch(r"[A-Za-z0-9_\-./ ]+", name) and type(value) is float for name, value in result.items()
-    )
+    assert all(re.fullmatch(r"[A-Za-z0-9_\-./ ]+", name) and type(value) is float for name, value in result.items())
     assert (result["rows"], result["hit_rate_at_10"]) == (5.0, 4 / 5)
 
 

@@ -64,9 +64,7 @@ def test_equal_to_sorting_one_row_at_a_time(seed: int, rows: int, size: int) -> 
         ([[1.0, 2]], [0], None, [[1], [1]], "exclusions: shape"),
     ],
 )
-def test_wrong_input_is_refused(
-    scores: list, targets: list, order: object, excluded: object, message: str
-) -> None:
+def test_wrong_input_is_refused(scores: list, targets: list, order: object, excluded: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         target_ranks(np.array(scores), targets, order, excluded)
 

@@ -39,9 +39,7 @@ def test_arrays_are_lists_too() -> None:
     assert list_recall(np.array([5, 7]), np.array([7, 9]), 2) == 1 / 2
 
 
-@pytest.mark.parametrize(
-    "unordered", [{"a", "b"}, {"a": 1}, frozenset("a"), iter("a"), "ab", np.ones((1, 1)), None]
-)
+@pytest.mark.parametrize("unordered", [{"a", "b"}, {"a": 1}, frozenset("a"), iter("a"), "ab", np.ones((1, 1)), None])
 def test_what_has_no_order_is_refused(unordered: object) -> None:
     for metric in (list_hit, list_recall, list_mrr, list_ndcg):
         with pytest.raises(TypeError, match="recommended"):

@@ -37,6 +37,5 @@ def as_rows(candidates: Candidates, catalogue: Catalogue) -> list[tuple]:
 
 def same_bits(left: Candidates, right: Candidates) -> bool:
     return all(
-        getattr(left, name).tobytes() == getattr(right, name).tobytes()
-        for name in ("positions", "scores", "interest")
+        getattr(left, name).tobytes() == getattr(right, name).tobytes() for name in ("positions", "scores", "interest")
     )

@@ -44,9 +44,7 @@ def test_equal_to_brute_force(world: tuple, margin: int) -> None:
         found = top_candidates(interests, excluded, items, ExactIndex.build(items), n)
     # Below 8 dimensions the order of summation is the loop's own, so the scores agree to the last bit.
     assert as_rows(found, items) == best_items(interests, excluded, items, n)
-    assert (
-        len(found.positions) == min(n, items.size - len(set(excluded))) == len(set(found.positions.tolist()))
-    )
+    assert len(found.positions) == min(n, items.size - len(set(excluded))) == len(set(found.positions.tolist()))
     assert not set(found.positions.tolist()) & set(excluded)
 
 
@@ -94,9 +92,7 @@ def test_same_bits_at_a_real_size_for_threads_blocks_and_margins(monkeypatch: py
         assert all(same_bits(*pair) for pair in zip(whole, way, strict=True))
     for user, found in enumerate(whole):
         # float64 with BLAS orders these as the loops do, as no two different items are that close.
-        scores_V = (items.vectors_VD.astype(float) @ interests[user].astype(np.float32).T.astype(float)).max(
-            axis=1
-        )
+        scores_V = (items.vectors_VD.astype(float) @ interests[user].astype(np.float32).T.astype(float)).max(axis=1)
         scores_V[excluded[user]] = -np.inf
         expected = np.lexsort((np.arange(items.size), -scores_V.astype(np.float32)))[:100]
         assert found.positions.tolist() == expected.tolist()
@@ -120,9 +116,7 @@ def test_checkerboard() -> None:
 
 def test_equal_vectors_come_in_the_order_of_their_ids() -> None:
     items = catalogue(np.ones((5000, 8)))
-    found = top_candidates(
-        np.ones((3, 8)), items.known_positions(["0", "10"]), items, ExactIndex.build(items), 4
-    )
+    found = top_candidates(np.ones((3, 8)), items.known_positions(["0", "10"]), items, ExactIndex.build(items), 4)
     assert found.item_ids(items.item_ids) == ["1", "100", "1000", "1001"]
     assert found.interest.tolist() == [0] * 4
     assert found.interest.dtype == np.int32

@@ -37,9 +37,7 @@ def test_what_is_not_finite_is_refused_by_item_id(bad: float) -> None:
         build(["a", "d", "c", "b"], [[1.0, 1], [bad, 1], [1, 1], [1, bad]])
 
 
-@pytest.mark.parametrize(
-    ("length", "what"), [(0.0, "zero"), (-0.0, "zero"), (1e-20, "too short"), (1e19, "too long")]
-)
+@pytest.mark.parametrize(("length", "what"), [(0.0, "zero"), (-0.0, "zero"), (1e-20, "too short"), (1e19, "too long")])
 def test_zero_and_extreme_vectors_are_refused(length: float, what: str) -> None:
     with pytest.raises(ValueError, match=f"1 items are {what}, the first of them 'b'"):
         build(["a", "b"], [[1.0, 1], [length, 0]])

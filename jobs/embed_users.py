@@ -1,0 +1,36 @@
+"""Champion, histories as of the end of ds -> user_interests."""
+
+from mind.behaviours.days import until
+from mind.behaviours.standing import standing
+from mind.config import load_source
+from mind.features.entities import known_items
+from mind.features.history import histories_at_end, user_sequences
+from mind.features.vocabulary import entries_below
+from mind.launch import Run, job
+from mind.serving.embedding import embed_users, serving_model
+from mind.serving.night import stamped
+from mind.storage.audit import content_fingerprint
+from mind.storage.lake import Lake
+from mind.storage.session import session
+from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, VOCABULARY
+from mind.tracking.registry import CHAMPION, Registry
+
+
+@job("embed_users")
+def main(run: Run) -> None:
+    config, ds = run.config, run.ds
+    registry, source = Registry(config.tracking), load_source(config.ingest.source)
+    champion = registry.need(CHAMPION)
+    model = serving_model(registry.folder(champion), champion.number)
+    lake = Lake(session(), config.lake.root)
+    vocabulary = lake.read(VOCABULARY)
+    model.check_vocabulary(content_fingerprint(entries_below(vocabulary, model.sizes)))
+    kept = standing(until(lake.read(BEHAVIOURS), ds), source)
+    items = known_items(lake.read(ITEMS, ds), model.items)
+    sequences = user_sequences(kept, items, vocabulary, source, most_recent=model.history_length)
+    interests = embed_users(histories_at_end(sequences, model.history_length), model)
+    lake.replace(USER_INTERESTS, stamped(interests, ds, model), ds, ds)
+
+
+if __name__ == "__main__":
+    main()

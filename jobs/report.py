@@ -1,0 +1,61 @@
+"""Every table -> the night's page and the summary in the terminal."""
+
+from functools import partial
+from pathlib import Path
+
+from mind.launch import Run, job
+from mind.report.facts import NightFacts, count_rows, refused_by_reason, users_by_interests, verdicts
+from mind.report.page import write_page
+from mind.report.people import REASONS, choose, describe
+from mind.report.summary import print_summary
+from mind.serving.embedding import serving_model
+from mind.serving.explaining import interest_reasons
+from mind.storage.lake import Lake
+from mind.storage.session import session
+from mind.storage.tuple_files import read_manifest
+from mind.tables import (
+    BEHAVIOURS,
+    CANDIDATES,
+    ITEM_VECTORS,
+    ITEMS,
+    PUBLICATIONS,
+    QUARANTINE,
+    USER_INTERESTS,
+    USERS,
+    VOCABULARY,
+)
+from mind.tracking.registry import CHAMPION, Registry
+from mind.training.assessment import step_of
+
+
+@job("report")
+def main(run: Run) -> None:
+    config, ds = run.config, run.ds
+    lake, registry = Lake(session(), config.lake.root), Registry(config.tracking)
+    champion = registry.need(CHAMPION)
+    model = serving_model(registry.folder(champion), champion.number)
+    of_night = (QUARANTINE, ITEMS, USERS, ITEM_VECTORS, USER_INTERESTS, CANDIDATES)
+    frames = {table.name: lake.read(table) for table in (BEHAVIOURS, VOCABULARY)}
+    frames |= {table.name: lake.read(table).where(f"ds = DATE'{ds}'") for table in of_night}
+    manifest = read_manifest(config.lake.root, ds)
+    people = choose(frames[USER_INTERESTS.name], frames[CANDIDATES.name], config.report.users)
+    page = Path(config.report.folder).resolve() / ds.isoformat() / "index.html"
+    facts = NightFacts(
+        ds=ds.isoformat(),
+        rows=count_rows(frames) | {f"tuples, {split}": manifest.rows(split) for split in manifest.splits},
+        quarantined=refused_by_reason(frames[QUARANTINE.name]),
+        targets=manifest.facts["targets"],
+        metrics=registry.metrics(champion.run_id, step_of(ds)),
+        curves=registry.curves(champion.run_id, config.evaluation.main_cutoff),
+        model_version=champion.number,
+        gates=verdicts(lake.read(PUBLICATIONS), ds.isoformat()),
+        users_by_interests=users_by_interests(frames[USER_INTERESTS.name]),
+        people=describe(people, frames[ITEMS.name], partial(interest_reasons, model, most=REASONS)),
+        places={"tables": lake.root, "MLflow store": config.tracking.uri, "report": str(page)},
+    )
+    write_page(facts, config.evaluation.cutoffs, Path(config.report.folder))
+    print_summary(facts, config.evaluation.cutoffs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""item_vectors, user_interests -> candidates_staged."""
+
+from mind.baselines.popularity import item_counts
+from mind.behaviours.days import last_days, until
+from mind.behaviours.standing import standing
+from mind.config import load_source
+from mind.launch import Run, job
+from mind.serving.embedding import serving_model
+from mind.serving.night import check_versions, stamped, touched
+from mind.serving.searching import build_index, fallback, retrieve
+from mind.storage.lake import Lake
+from mind.storage.session import session
+from mind.tables import BEHAVIOURS, ITEM_VECTORS, STAGED, USER_INTERESTS, USERS
+from mind.tables import names as n
+from mind.tracking.registry import CHAMPION, Registry
+
+
+@job("retrieve")
+def main(run: Run) -> None:
+    config, ds = run.config, run.ds
+    registry, source = Registry(config.tracking), load_source(config.ingest.source)
+    champion = registry.need(CHAMPION)
+    model = serving_model(registry.folder(champion), champion.number)
+    lake = Lake(session(), config.lake.root)
+    vectors, interests = lake.read(ITEM_VECTORS, ds), lake.read(USER_INTERESTS, ds)
+    check_versions(model, {ITEM_VECTORS.name: vectors, USER_INTERESTS.name: interests})
+    index = build_index(vectors, model)
+    kept = standing(until(lake.read(BEHAVIOURS), ds), source)
+    found = retrieve(interests, touched(kept, ds, config.retrieval.exclude_days), index, config.retrieval)
+    popular = item_counts(kept, vectors.select(n.ITEM_ID), *last_days(ds, config.retrieval.fallback_days))
+    cold = lake.read(USERS, ds).select(n.USER_ID).join(interests, n.USER_ID, "left_anti")
+    lists = found.unionByName(fallback(cold, popular, config.retrieval.candidates))
+    lake.replace(STAGED, stamped(lists, ds, model, index), ds, ds)
+
+
+if __name__ == "__main__":
+    main()

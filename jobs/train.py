@@ -1,0 +1,20 @@
+"""Tuples -> MLflow run, model version. Started by torchrun, one process a rank."""
+
+from mind.launch import Run, job
+from mind.storage.tuple_files import read_catalogue, read_manifest
+from mind.tracking.registry import Registry
+from mind.training.night import night_of
+from mind.training.session import train_and_register
+
+
+@job("train")
+def main(run: Run) -> None:
+    config = run.config
+    manifest = read_manifest(config.lake.root, run.ds)
+    night = night_of(manifest, read_catalogue(manifest))
+    registry = Registry(config.tracking)
+    train_and_register(night, run.ds, registry, config.model, config.training, config.evaluation)
+
+
+if __name__ == "__main__":
+    main()

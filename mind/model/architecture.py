@@ -1,0 +1,92 @@
+"""What defines a MIND model besides its weights: the constructor's arguments, validated, and as JSON."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mind.model.label_attention import check_power
+from mind.model.routing_start import RoutingStart, check_start
+
+ScoredBy = Literal["chosen", "best"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Arguments of `MIND`, which documents them. Raises ValueError when built with values that cannot "
+    "work."""
+
+    feature_sizes: tuple[int, ...]
+    profile_sizes: tuple[int, ...]
+    history_length: int
+    dimension: int
+    interests: int
+    adaptive_interests: bool
+    routing_iterations: int
+    routing_start: RoutingStart
+    sigma: float
+    start_scale: float
+    hidden_sizes: tuple[int, ...]
+    attention_power: float
+    normalise: bool
+    temperature: float
+    negatives_scored_by: ScoredBy
+    log_q_correction: bool
+    embedding_scale: float
+    mapping_scale: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("feature_sizes", "profile_sizes", "hidden_sizes"):
+            object.__setattr__(self, name, tuple(int(size) for size in getattr(self, name)))
+        if not self.feature_sizes:
+            raise ValueError("feature_sizes is empty, its first entry must be the number of catalogue rows V")
+        _at_least("feature_sizes[0]", self.feature_sizes[0], 3, "padding, unknown and one real item need 3 rows")
+        for index, size in enumerate(self.feature_sizes[1:], start=1):
+            _at_least(f"feature_sizes[{index}]", size, 2, "padding and unknown need 2 rows")
+        for index, size in enumerate(self.profile_sizes):
+            _at_least(f"profile_sizes[{index}]", size, 2, "padding and unknown need 2 rows")
+        for index, size in enumerate(self.hidden_sizes):
+            _at_least(f"hidden_sizes[{index}]", size, 1, "leave the layer out instead")
+        for name in ("history_length", "dimension", "interests", "routing_iterations"):
+            _at_least(name, getattr(self, name), 1, "give a positive whole number")
+        for name in ("adaptive_interests", "normalise", "log_q_correction"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, it must be true or false; give one of them")
+        for name in ("temperature", "embedding_scale", "mapping_scale"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0.0):
+                raise ValueError(f"{name} is {value}, it must be finite and above 0; see MIND's default")
+        if self.negatives_scored_by not in ("chosen", "best"):
+            raise ValueError(
+                f"negatives_scored_by is {self.negatives_scored_by!r}, it must be 'chosen' or 'best'; "
+                "choose one of them"
+            )
+        _at_least("seed", self.seed, 0, "give a whole number from 0")
+        check_start(self.routing_start, self.sigma, self.start_scale)
+        check_power(self.attention_power)
+
+    def as_json(self) -> dict[str, Any]:
+        """Standard JSON values: an infinite power becomes the string "inf", as JSON has no infinity."""
+        values = dataclasses.asdict(self)
+        if math.isinf(self.attention_power):
+            values["attention_power"] = "inf"
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Architecture":
+        """Inverse of `as_json`. Raises ValueError for missing or unknown names."""
+        expected = {field.name for field in dataclasses.fields(cls)}
+        missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
+        if missing or unknown:
+            raise ValueError(
+                f"architecture lacks {missing} and has unknown {unknown}, its names must be exactly those of "
+                "MIND's arguments; save the model again with this version"
+            )
+        return cls(**{**values, "attention_power": float(values["attention_power"])})
+
+
+def _at_least(name: str, value: object, least: int, remedy: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}, it must be a whole number of at least {least}: {remedy}")

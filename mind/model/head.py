@@ -1,0 +1,54 @@
+"""From a capsule and the profile to an interest vector, eq (1).
+
+Shapes: B batch, K interests, D dimension, X width of the profile embedding p_u.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from mind.model.arithmetic import FAST, Arithmetic
+
+
+class Head(nn.Module):
+    """Each capsule concatenated with p_u, ReLU layers, then a linear layer to D; the same for all interests.
+
+    The paper has ReLU layers only. The last layer here has none: vectors without negative entries have no
+    negative cosine with each other, and items could only be told apart inside one corner of the space.
+
+    Args:
+        dimension: D.
+        profile_width: X.
+        hidden_sizes: widths of the ReLU layers; empty for a single linear layer.
+        generator: source of the starting weights (He for ReLU layers, variance-keeping for the last).
+    """
+
+    def __init__(
+        self, dimension: int, profile_width: int, hidden_sizes: Sequence[int], *, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        widths = [dimension + profile_width, *hidden_sizes, dimension]
+        self.layers = nn.ModuleList(
+            # Built without values: torch would draw them from its global generator.
+            nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+            for inputs, outputs in pairwise(widths)
+        )
+        with torch.no_grad():
+            for index, layer in enumerate(self.layers):
+                gain = 1.0 if index == len(self.layers) - 1 else math.sqrt(2.0)
+                weight = layer.get_parameter("weight")
+                weight.normal_(0.0, gain / math.sqrt(weight.shape[1]), generator=generator)
+                layer.get_parameter("bias").zero_()
+
+    def forward(self, capsules_BKD: Tensor, profile_BX: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
+        """-> interests [B, K, D], not normalised."""
+        profile_BKX = profile_BX.unsqueeze(1).expand(-1, capsules_BKD.shape[1], -1)
+        state = torch.cat([capsules_BKD, profile_BKX.to(capsules_BKD.dtype)], dim=-1)
+        for index, layer in enumerate(self.layers):
+            if index > 0:
+                state = torch.relu(state)
+            state = arithmetic.linear(state, layer.get_parameter("weight"), layer.get_parameter("bias"))
+        return state

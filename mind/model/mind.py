@@ -1,0 +1,246 @@
+"""MIND, the whole model: embedding, routing, head, label-aware attention, sampled softmax.
+
+Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features,
+V catalogue rows, U distinct items of a batch, M any number of items.
+
+Histories hold item indexes from the oldest behaviour to the most recent, with 0 as padding on either side.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mind.model.architecture import Architecture, ScoredBy
+from mind.model.arithmetic import FAST, Arithmetic, unit
+from mind.model.embedding import ItemEmbedding, ProfileEmbedding
+from mind.model.head import Head
+from mind.model.history import bounded_history
+from mind.model.inference import infer_interests, infer_items, real_items
+from mind.model.interests import Interests, best_scores
+from mind.model.label_attention import label_attention
+from mind.model.losses import sampled_softmax
+from mind.model.routing import Routed, active_interests, route
+from mind.model.routing_start import RoutingStart, farthest_start, normal_start
+
+
+class MIND(nn.Module):
+    """Multi-interest network with dynamic routing (Li et al., CIKM 2019, arXiv 1904.08030).
+
+    Deviations from the paper: a hashed routing start (`routing_start.py`), a last layer without ReLU
+    (`head.py`), softmax(p x) for softmax(pow(x, p)) (`label_attention.py`), cosine with temperature by
+    default.
+
+    Args:
+        item_features_VF: feature codes of each dense item index; column 0 is the index, row 0 padding.
+        feature_sizes: rows of each item feature's table; the first is V.
+        profile_sizes: rows of each profile feature's table; may be empty.
+        history_length: L that is routed; longer histories keep the most recent.
+        dimension: D.
+        interests: K, the most interests a user can have.
+        adaptive_interests: K'_u by eq (9); otherwise K for everybody.
+        routing_iterations: r.
+        routing_start: "normal" or "farthest", see `routing_start.py`.
+        sigma: standard deviation of the normal start.
+        start_scale: logit per unit of cosine of the farthest start.
+        hidden_sizes: widths of the head's ReLU layers.
+        attention_power: p of label-aware attention; inf is hard.
+        normalise: interests and items have length 1 (training and serving), so that scores are cosines.
+        temperature: scores are divided by it in the loss.
+        negatives_scored_by: "chosen": by the vector that label-aware attention made for the positive (the
+            paper); "best": by the best active interest, as serving does (not in the paper).
+        log_q_correction: use the negatives' expected counts.
+        embedding_scale: expected length of e_i at the start (not in the paper). Short, so that Adam's steps
+            soon turn it: cosines learn at a rate relative to it.
+        mapping_scale: S starts as this multiple of the identity (not in the paper). Agreement u_j . S e_i is
+            at most |S e_i|; below about 1 routing hardly moves. The default starts there and training adds.
+        seed: of the starting weights; torch's global generator is left alone.
+
+    Raises:
+        ValueError: an argument that cannot work, with its value, the rule and the remedy.
+    """
+
+    def __init__(
+        self,
+        *,
+        item_features_VF: Tensor,
+        feature_sizes: Sequence[int],
+        profile_sizes: Sequence[int] = (),
+        history_length: int = 50,
+        dimension: int = 64,
+        interests: int = 4,
+        adaptive_interests: bool = True,
+        routing_iterations: int = 3,
+        routing_start: RoutingStart = "normal",
+        sigma: float = 1.0,
+        start_scale: float = 5.0,
+        hidden_sizes: Sequence[int] = (128,),
+        attention_power: float = math.inf,
+        normalise: bool = True,
+        temperature: float = 0.1,
+        negatives_scored_by: ScoredBy = "chosen",
+        log_q_correction: bool = True,
+        embedding_scale: float = 0.1,
+        mapping_scale: float = 10.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.architecture = Architecture(
+            feature_sizes=tuple(feature_sizes),
+            profile_sizes=tuple(profile_sizes),
+            history_length=history_length,
+            dimension=dimension,
+            interests=interests,
+            adaptive_interests=adaptive_interests,
+            routing_iterations=routing_iterations,
+            routing_start=routing_start,
+            sigma=sigma,
+            start_scale=start_scale,
+            hidden_sizes=tuple(hidden_sizes),
+            attention_power=attention_power,
+            normalise=normalise,
+            temperature=temperature,
+            negatives_scored_by=negatives_scored_by,
+            log_q_correction=log_q_correction,
+            embedding_scale=embedding_scale,
+            mapping_scale=mapping_scale,
+            seed=seed,
+        )
+        generator = torch.Generator().manual_seed(seed)
+        self.item_embedding = ItemEmbedding(
+            item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator
+        )
+        self.profile_embedding = ProfileEmbedding(profile_sizes, dimension, scale=embedding_scale, generator=generator)
+        self.mapping_DD = nn.Parameter(mapping_scale * torch.eye(dimension))
+        self.head = Head(dimension, self.profile_embedding.width, hidden_sizes, generator=generator)
+
+    def forward(
+        self,
+        history_BL: Tensor,
+        profile_BP: Tensor,
+        target_BF: Tensor,
+        negatives_N: Tensor,
+        log_expected_N: Tensor,
+        salt: int = 0,
+    ) -> Tensor:
+        """Training losses [B], eq (10)(11), one a row so that uneven ranks can be weighed. B = 0 is allowed:
+        every parameter then gets a gradient of zeros.
+
+        Args:
+            history_BL: item indexes, padded with 0.
+            profile_BP: profile codes.
+            target_BF: the target's feature codes; column 0 is its item index.
+            negatives_N: item indexes shared by the batch (`sampling.py`).
+            log_expected_N: log expected count of each; unused without log_q_correction.
+            salt: the step, so that a normal routing start differs from step to step.
+        """
+        history_BL = bounded_history(history_BL, self.architecture.history_length)
+        # Each distinct item is embedded and mapped once: popular items repeat, and a sparse gradient has a
+        # row for every look-up.
+        together = torch.cat([history_BL.reshape(-1).long(), negatives_N.long()])
+        distinct_U, where = torch.unique(together, return_inverse=True)
+        codes_UF = self.item_embedding.codes(distinct_U)
+        embedded = self.item_embedding(torch.cat([codes_UF, target_BF.to(codes_UF.dtype)]))
+        item_UD, target_BD = embedded[: distinct_U.numel()], embedded[distinct_U.numel() :]
+        where_BL, where_N = where[: history_BL.numel()].view_as(history_BL), where[history_BL.numel() :]
+        # functional.embedding, as its gradient is a plain scatter where indexing's would sort.
+        mapped_BLD = functional.embedding(where_BL, functional.linear(item_UD, self.mapping_DD))
+        negative_ND = self._normal(functional.embedding(where_N, item_UD), FAST)
+        interests = self._head(self._route(history_BL, mapped_BLD, salt, FAST), profile_BP, FAST)
+        is_hit_BN = target_BF[:, :1].long() == negatives_N.long()
+        return self._losses(interests, self._normal(target_BD, FAST), negative_ND, log_expected_N, is_hit_BN)
+
+    def interests(
+        self, history_BL: Tensor, profile_BP: Tensor, salt: int = 0, *, arithmetic: Arithmetic = FAST
+    ) -> Interests:
+        """V_u of eq (1), differentiable. Stored vectors come from `infer`: its bits are a user's own.
+
+        A user without behaviours has one interest, made of the profile alone. Histories wider than
+        history_length are packed first, and weights_BLK then follow the packed order.
+        """
+        history_BL = bounded_history(history_BL, self.architecture.history_length)
+        item_BLD = arithmetic.widen(self.item_embedding(self.item_embedding.codes(history_BL)))
+        mapped_BLD = arithmetic.linear(item_BLD, self.mapping_DD)
+        return self._head(self._route(history_BL, mapped_BLD, salt, arithmetic), profile_BP, arithmetic)
+
+    def item_vectors(self, items_M: Tensor, *, arithmetic: Arithmetic = FAST) -> Tensor:
+        """Vectors [M, D] of item indexes, normalised as in training, differentiable."""
+        item_MD = self.item_embedding(self.item_embedding.codes(items_M))
+        return self._normal(arithmetic.widen(item_MD), arithmetic)
+
+    def scores(self, interests: Interests, items_M: Tensor) -> Tensor:
+        """score(u, i) = max over active interests of v_k . e_i, eq (3), [B, M]. No temperature."""
+        return best_scores(interests, self.item_vectors(items_M).to(interests.vectors_BKD.dtype))
+
+    def infer(self, history_BL: Tensor, profile_BP: Tensor, block: int = 64) -> Interests:
+        """Interests for serving: float32, no gradient, salt 0; weights_BLK follow the packed history.
+
+        A user's bits are the same alone, in any batch and order, for any padding, thread count, block and
+        process (`arithmetic.OrderFree` says why). `block` bounds the memory; 64 users fit a core's cache.
+        """
+        return infer_interests(self, history_BL, profile_BP, block)
+
+    def infer_items(self, items_M: Tensor, block: int = 4096) -> Tensor:
+        """Item vectors [M, D] for serving: float32, no gradient, with the same guarantee as `infer`."""
+        return infer_items(self, items_M, block)
+
+    def catalogue_vectors(self, block: int = 4096) -> tuple[Tensor, Tensor]:
+        """(items [V - 2], vectors [V - 2, D]) of all real items, as `infer_items` makes them."""
+        items_M = real_items(self)
+        return items_M, infer_items(self, items_M, block)
+
+    def check_batch(self, history_BL: Tensor, profile_BP: Tensor, target_BF: Tensor) -> None:
+        """Raise ValueError for a code outside its table. Costs a pass: once a file, not once a step."""
+        self.item_embedding.check_items(history_BL)
+        self.profile_embedding.check_codes(profile_BP)
+        self.item_embedding.check_codes(target_BF)
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The tables, whose gradients are sparse: for SparseAdam, without weight decay."""
+        return [*self.item_embedding.parameters(), *self.profile_embedding.parameters()]
+
+    def dense_parameters(self) -> list[nn.Parameter]:
+        """S and the head, for a dense optimiser."""
+        return [self.mapping_DD, *self.head.parameters()]
+
+    def _route(self, history_BL: Tensor, mapped_BLD: Tensor, salt: int, arithmetic: Arithmetic) -> Routed:
+        given = self.architecture
+        mask_BL = history_BL != 0
+        active_BK = active_interests(mask_BL.sum(dim=1), given.interests, given.adaptive_interests)
+        if given.routing_start == "normal":
+            start_BLK = normal_start(history_BL, given.interests, given.sigma, salt)
+        else:
+            start_BLK = farthest_start(mapped_BLD, mask_BL, given.interests, given.start_scale, arithmetic)
+        return route(mapped_BLD, mask_BL, start_BLK, active_BK, given.routing_iterations, arithmetic)
+
+    def _head(self, routed: Routed, profile_BP: Tensor, arithmetic: Arithmetic) -> Interests:
+        profile_BX = arithmetic.widen(self.profile_embedding(profile_BP, like=self.mapping_DD))
+        vectors_BKD = self._normal(self.head(routed.capsules_BKD, profile_BX, arithmetic), arithmetic)
+        # The head's biases would turn an inactive capsule into a vector.
+        vectors_BKD = vectors_BKD.masked_fill(~routed.active_BK.unsqueeze(-1), 0.0)
+        return Interests(vectors_BKD, routed.active_BK, routed.weights_BLK)
+
+    def _normal(self, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+        return unit(x, arithmetic) if self.architecture.normalise else x
+
+    def _losses(
+        self,
+        interests: Interests,
+        target_BD: Tensor,
+        negative_ND: Tensor,
+        log_expected_N: Tensor,
+        is_hit_BN: Tensor,
+    ) -> Tensor:
+        given = self.architecture
+        user_BD = label_attention(interests.vectors_BKD, interests.active_BK, target_BD, given.attention_power)
+        positive_B = (user_BD * target_BD).sum(dim=-1)
+        chosen = given.negatives_scored_by == "chosen"
+        negative_BN = user_BD @ negative_ND.T if chosen else best_scores(interests, negative_ND)
+        return sampled_softmax(
+            positive_B / given.temperature,
+            negative_BN / given.temperature,
+            log_expected_N if given.log_q_correction else None,
+            is_hit_BN,
+        )

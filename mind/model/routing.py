@@ -1,0 +1,98 @@
+"""Behaviour-to-interest dynamic routing, eq (5) to (9).
+
+Shapes: B batch, L history length, K interests, D dimension, ... any leading dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mind.model.arithmetic import FAST, Arithmetic, at_least_float32
+
+
+class Routed(NamedTuple):
+    """Capsules of a batch of users."""
+
+    capsules_BKD: Tensor
+    """u_j, of length below 1; zero where inactive."""
+    active_BK: Tensor
+    """True for the first K'_u interests of each user."""
+    weights_BLK: Tensor
+    """w_ij of the last iteration; each real behaviour's row sums to 1, padding and inactive interests are "
+    "0."""
+
+
+def interest_count(lengths: Tensor, interests: int) -> Tensor:
+    """K'_u = max(1, min(K, floor(log2 n))), eq (9), for lengths [...] of real behaviours: int64 [...].
+
+    Integers only: a floating logarithm of 8 may be 2.9999.
+    """
+    powers = 2 ** torch.arange(1, min(interests, 62) + 1, device=lengths.device)
+    return (lengths.long().unsqueeze(-1) >= powers).sum(dim=-1).clamp_min(1)
+
+
+def active_interests(lengths_B: Tensor, interests: int, adaptive: bool) -> Tensor:
+    """Which of the K interests each user has, bool [B, K]: the first K'_u, or all when not adaptive."""
+    index_K = torch.arange(interests, device=lengths_B.device)
+    if not adaptive:
+        return torch.ones(lengths_B.shape[0], interests, dtype=torch.bool, device=lengths_B.device)
+    return index_K < interest_count(lengths_B, interests).unsqueeze(-1)
+
+
+def squash(z: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
+    """|z|^2 / (1 + |z|^2) * z / |z| over the last dimension, eq (7)(8).
+
+    Written as z |z| / (1 + |z|^2), and in float32 for half precision types, so that value and gradient are
+    finite at zero (both 0 there).
+    """
+    wide = at_least_float32(z)
+    length = arithmetic.norm(wide)
+    return (wide * (length / (1.0 + length * length))).to(z.dtype)
+
+
+def route(
+    mapped_BLD: Tensor,
+    mask_BL: Tensor,
+    start_BLK: Tensor,
+    active_BK: Tensor,
+    iterations: int,
+    arithmetic: Arithmetic = FAST,
+) -> Routed:
+    """Routing of S e_i to interests, `iterations` times, eq (5) to (8).
+
+    The softmax runs over the interests of each behaviour. Agreement is added to the logits.
+    Gradients flow through the last weighted sum and its squash only; logits and weights are constants
+    (common practice; not in the paper).
+
+    Args:
+        mapped_BLD: S e_i of each behaviour.
+        mask_BL: True for real behaviours; padding carries no weight.
+        start_BLK: starting logits b_ij (`routing_start.start_logits`).
+        active_BK: interests that take part in the softmax; at least one a user.
+        iterations: r, at least 1.
+        arithmetic: FAST for training, ORDER_FREE for results that do not depend on the batch.
+    """
+    inactive_B1K = ~active_BK.unsqueeze(1)
+    with torch.no_grad():
+        constant_BLD = mapped_BLD.detach()
+        logits_BLK = start_BLK.to(at_least_float32(constant_BLD).dtype)
+        weights_BLK = _weights(logits_BLK, mask_BL, inactive_B1K, arithmetic)
+        for _ in range(iterations - 1):
+            capsules_BKD = squash(_gather(weights_BLK, constant_BLD, arithmetic), arithmetic)
+            agreement_BLK = arithmetic.product(constant_BLD, capsules_BKD.transpose(1, 2))
+            logits_BLK = logits_BLK + agreement_BLK.to(logits_BLK.dtype)
+            weights_BLK = _weights(logits_BLK, mask_BL, inactive_B1K, arithmetic)
+    capsules_BKD = squash(_gather(weights_BLK, mapped_BLD, arithmetic), arithmetic)
+    return Routed(capsules_BKD, active_BK, weights_BLK)
+
+
+def _weights(logits_BLK: Tensor, mask_BL: Tensor, inactive_B1K: Tensor, arithmetic: Arithmetic) -> Tensor:
+    """Eq (5)'s w_ij: softmax over interests, zero for padding."""
+    weights_BLK = arithmetic.softmax(logits_BLK.masked_fill(inactive_B1K, float("-inf")))
+    return weights_BLK.masked_fill(~mask_BL.unsqueeze(-1), 0.0)
+
+
+def _gather(weights_BLK: Tensor, mapped_BLD: Tensor, arithmetic: Arithmetic) -> Tensor:
+    """z_j = sum_i w_ij S e_i, eq (6)."""
+    return arithmetic.product(weights_BLK.transpose(1, 2).to(mapped_BLD.dtype), mapped_BLD)

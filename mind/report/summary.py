@@ -1,0 +1,58 @@
+"""The night in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mind.report.facts import NightFacts, Person
+
+WIDTH = 110
+
+
+def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
+    """Rows, refusals, HitRate beside popularity, users in words, where things are, what to try next."""
+    console = Console(width=WIDTH, highlight=False)
+    console.rule(f"[bold]The night of {facts.ds}")
+    console.print(_rows(facts))
+    if facts.quarantined:
+        told = ", ".join(f"{reason} {count:,}" for reason, count in facts.quarantined.items())
+        console.print(f"Quarantined by reason: {told}")
+    console.print()
+    console.print(_hits(facts, cutoffs) if facts.metrics else "The champion was not evaluated on this night.")
+    passed = sum(bool(gate["passed"]) for gate in facts.gates)
+    console.print(f"Model version {facts.model_version}; {passed} of {len(facts.gates)} gates passed.\n")
+    for person in facts.people:
+        _person(console, person)
+    console.print("[bold]Where things are[/bold]")
+    for name, place in facts.places.items():
+        console.print(f"  {name:<14} {escape(place)}")
+
+
+def _rows(facts: NightFacts) -> Table:
+    table = Table("table", "rows", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for name, rows in facts.rows.items():
+        table.add_row(name, f"{rows:,}")
+    return table
+
+
+def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
+    rows = int(facts.metrics["test_rows"])
+    title = f"Test days, {rows:,} targets, every item ranked"
+    table = Table("", *[f"HitRate@{at}" for at in cutoffs], title=title, title_justify="left", box=None, pad_edge=False)
+    for name, prefix in (("MIND", "test"), ("popularity", "popularity")):
+        table.add_row(name, *[f"{facts.metrics[f'{prefix}_hit_rate_at_{at}']:.4f}" for at in cutoffs])
+    return table
+
+
+def _person(console: Console, person: Person) -> None:
+    console.print(f"[bold]User {escape(person.user_id)}[/bold]  ({person.behaviours} behaviours routed)")
+    console.print(f"  lately: {escape(', '.join(person.recent))}")
+    for number, interest in enumerate(person.interests, start=1):
+        because = ", ".join(f"{name} ({weight:.2f})" for name, weight in interest.because_of)
+        console.print(f"  interest {number}, mostly from: {escape(because)}")
+        shown = ", ".join(f"#{rank} {name} ({score:.2f})" for rank, name, score in interest.candidates)
+        console.print(f"     would see: {escape(shown) or 'nothing: other interests score its items higher'}")
+    console.print()

@@ -1,0 +1,51 @@
+"""Why a user's interests are what they are: which behaviours weigh most in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mind.features.fit import known_history, known_profile
+from mind.model import load
+from mind.serving.embedding import ServingModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestReason:
+    """One interest of a user: the routed behaviours that weigh most in it, heaviest first."""
+
+    items: list[int]
+    """Item indexes."""
+    weights: list[float]
+    """Routing weight w_ij of each in the last iteration (equation 5), 0 to 1."""
+
+
+def interest_reasons(model: ServingModel, history: list[int], profile: list[int], most: int) -> list[InterestReason]:
+    """The reasons of each active interest of one user, from the same inference that made the stored vectors."""
+    network, _ = load(model.folder)
+    history_BL = known_history(np.array([history], dtype=np.int32), model.items)
+    profile_BP = known_profile(
+        np.array([profile], dtype=np.int32).reshape(1, -1), list(model.profile_features.values())
+    )
+    found = network.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
+    routed = [int(item) for item in history_BL[0] if item]
+    reasons = []
+    for interest in range(int(found.active_BK[0].sum())):
+        weights_L = found.weights_BLK[0, : len(routed), interest].numpy()
+        # The most recent first among equals: a stable order that people expect.
+        order = sorted(range(len(routed)), key=lambda place: (-weights_L[place], -place))
+        heaviest = _distinct(order, routed)[:most]
+        reasons.append(
+            InterestReason(
+                items=[routed[place] for place in heaviest], weights=[float(weights_L[place]) for place in heaviest]
+            )
+        )
+    return reasons
+
+
+def _distinct(order: list[int], routed: list[int]) -> list[int]:
+    """The places whose item was not met at an earlier place of `order`."""
+    met: set[int] = set()
+    return [place for place in order if not (routed[place] in met or met.add(routed[place]))]  # type: ignore[func-returns-value]

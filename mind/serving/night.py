@@ -1,0 +1,43 @@
+"""What a retrieval checks before it starts, what it leaves out, and how its rows are stamped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from mind.behaviours.days import last_days
+from mind.errors import BrokenPromise
+from mind.serving.embedding import ServingModel
+from mind.serving.searching import EXCLUDED, SentIndex
+from mind.tables import names as n
+
+
+def check_versions(model: ServingModel, frames: Mapping[str, DataFrame]) -> None:
+    """Raises BrokenPromise unless every frame was made by this model alone: vectors of two models do not compare."""
+    due = {(model.version, model.checksum)}
+    for table, frame in frames.items():
+        made_by = {tuple(row) for row in frame.select(n.MODEL_VERSION, n.MODEL_CHECKSUM).distinct().collect()}
+        if made_by != due:
+            versions = ", ".join(sorted(version for version, _ in made_by))
+            raise BrokenPromise(
+                f"table {table} was made by model version {versions}, the champion is {model.version} (weights "
+                f"{model.checksum[:12]}); run embed_items and embed_users for this ds again"
+            )
+
+
+def touched(standing: DataFrame, ds: date, days: int) -> DataFrame:
+    """(user_id, excluded): what each user touched in the last `days` days; nobody where `days` is 0."""
+    first, last = last_days(ds, days)
+    recent = standing.where(F.col(n.EVENT_DAY).between(F.lit(first), F.lit(last)))
+    return recent.groupBy(n.USER_ID).agg(F.collect_set(n.ITEM_ID).alias(EXCLUDED))
+
+
+def stamped(frame: DataFrame, ds: date, model: ServingModel, index: SentIndex | None = None) -> DataFrame:
+    """The frame with the night and what made it."""
+    stamps: dict[str, object] = {n.DS: ds, n.MODEL_VERSION: model.version, n.MODEL_CHECKSUM: model.checksum}
+    if index is not None:
+        stamps[n.INDEX_CHECKSUM] = index.fingerprint
+    return frame.withColumns({name: F.lit(value) for name, value in stamps.items()})

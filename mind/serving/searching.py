@@ -1,0 +1,136 @@
+"""Spark meets faiss: interests to the best items. The worker opens the index once, after checking it.
+
+Shapes: K interests of a user, D dimension, V items of the catalogue.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from mind.config import RetrievalSection
+from mind.retrieval import Candidates, Catalogue, ExactIndex, Expected, Index, Popularity, read, write
+from mind.retrieval import top_candidates_batch as search
+from mind.serving.embedding import ServingModel
+from mind.serving.parcel import received, send
+from mind.tables import names as n
+
+log = logging.getLogger("mind")
+
+Batches = Iterable[pa.RecordBatch]
+
+MODEL = "model"
+FALLBACK = "fallback"
+EXCLUDED = "excluded"
+EXHAUSTED = "catalogue exhausted"
+LISTS = (
+    f"{n.USER_ID} string, {n.ITEM_IDS} array<string>, {n.SCORES} array<float>, {n.INTEREST_OF_ORIGIN} array<int>, "
+    f"{n.ORIGIN} string, {n.SHORTFALL} string"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentIndex:
+    """An index that every worker has, and what it must turn out to be."""
+
+    name: str
+    expected: Expected
+    fingerprint: str
+    size: int
+
+
+def build_index(item_vectors: DataFrame, model: ServingModel) -> SentIndex:
+    """An exact index over the night's item vectors, checked, written and sent to the workers."""
+    table = item_vectors.select(n.ITEM_ID, n.VECTOR).toArrow()
+    ids = table[n.ITEM_ID].to_pylist()
+    vectors_VD = table[n.VECTOR].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
+    catalogue = Catalogue.build(ids, vectors_VD, model_version=model.version, vocabulary=model.vocabulary)
+    with tempfile.TemporaryDirectory() as folder:
+        checksum = write(ExactIndex.build(catalogue), catalogue, Path(folder))
+        name = send(item_vectors.sparkSession, Path(folder), "index")
+    expected = Expected(
+        model_version=model.version,
+        vocabulary=model.vocabulary,
+        dimension=vectors_VD.shape[1],
+        checksum=checksum,
+    )
+    log.info("exact index over %s items", f"{len(ids):,}")
+    return SentIndex(name=name, expected=expected, fingerprint=catalogue.fingerprint, size=len(ids))
+
+
+def retrieve(interests: DataFrame, excluded: DataFrame, index: SentIndex, section: RetrievalSection) -> DataFrame:
+    """The best `section.candidates` items of each user, without those in `excluded` (user_id, excluded)."""
+    users = interests.select(n.USER_ID, n.INTERESTS).join(excluded, n.USER_ID, "left")
+    users = users.withColumn(EXCLUDED, F.coalesce(EXCLUDED, F.array().cast("array<string>")))
+    return users.mapInArrow(_worker(index, section), LISTS)
+
+
+def fallback(users: DataFrame, popular: DataFrame, size: int) -> DataFrame:
+    """The popular list for users without interests, marked as such; `popular` holds (item_id, behaviours)."""
+    rows = popular.select(n.ITEM_ID, n.BEHAVIOURS).toArrow()
+    ids = rows[n.ITEM_ID].to_pylist()
+    best = Popularity.from_counts(ids, rows[n.BEHAVIOURS].to_numpy()).candidates([], size)
+    short = F.lit(EXHAUSTED if len(best.positions) < size else None).cast("string")
+    return users.select(
+        n.USER_ID,
+        F.lit([ids[place] for place in best.positions]).alias(n.ITEM_IDS),
+        F.lit(best.scores.tolist()).cast("array<float>").alias(n.SCORES),
+        F.lit(best.interest.tolist()).cast("array<int>").alias(n.INTEREST_OF_ORIGIN),
+        F.lit(FALLBACK).alias(n.ORIGIN),
+        short.alias(n.SHORTFALL),
+    )
+
+
+def _worker(index: SentIndex, section: RetrievalSection) -> Callable[[Batches], Batches]:
+    def work(batches: Batches) -> Batches:
+        held, catalogue = _index(index.name, index.expected)
+        for batch in batches:
+            for start in range(0, batch.num_rows, section.users_per_batch):
+                part = batch.slice(start, section.users_per_batch)
+                yield _lists(part, held, catalogue, section.candidates)
+
+    return work
+
+
+def _lists(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> pa.RecordBatch:
+    users = batch[n.USER_ID].to_pylist()
+    vectors = batch[n.INTERESTS].flatten().flatten().to_numpy().reshape(-1, catalogue.dimension)
+    ends = batch[n.INTERESTS].value_lengths().to_numpy().cumsum()
+    interests = np.split(vectors, ends[:-1])
+    excluded = [catalogue.known_positions(ids) for ids in batch[EXCLUDED].to_pylist()]
+    found = search(users, interests, excluded, catalogue, index, wanted)
+    ends_of = pa.array(np.concatenate([[0], np.cumsum([len(one.positions) for one in found])]).astype(np.int32))
+    short = [EXHAUSTED if len(one.positions) < wanted else None for one in found]
+    ids = pa.array(catalogue.item_ids, pa.string()).take(pa.array(_joined(found, "positions")))
+    columns = [
+        batch[n.USER_ID],
+        pa.ListArray.from_arrays(ends_of, ids),
+        pa.ListArray.from_arrays(ends_of, pa.array(_joined(found, "scores"), pa.float32())),
+        pa.ListArray.from_arrays(ends_of, pa.array(_joined(found, "interest"), pa.int32())),
+        pa.array([MODEL] * len(users), pa.string()),
+        pa.array(short, pa.string()),
+    ]
+    names = [n.USER_ID, n.ITEM_IDS, n.SCORES, n.INTEREST_OF_ORIGIN, n.ORIGIN, n.SHORTFALL]
+    return pa.record_batch(columns, names=names)
+
+
+def _joined(found: Sequence[Candidates], part: str) -> NDArray[np.generic]:
+    return np.concatenate([getattr(one, part) for one in found])
+
+
+@cache
+def _index(name: str, expected: Expected) -> tuple[Index, Catalogue]:
+    """The index in this worker process; Spark uses a worker for many tasks."""
+    faiss.omp_set_num_threads(1)
+    return read(received(name), expected)

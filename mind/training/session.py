@@ -1,0 +1,88 @@
+"""One training from the tuples to a registered version, on every rank of it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from mind.config import EvaluationSection, ModelSection, TrainingSection
+from mind.model import MIND, save
+from mind.tables.manifest import Manifest
+from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
+from mind.training.distributed import ranks
+from mind.training.night import training_key
+from mind.training.trainer import Metrics, Night, Trainer, build_model
+
+log = logging.getLogger("mind")
+
+
+def train_and_register(
+    night: Night,
+    ds: date,
+    registry: Registry,
+    model: ModelSection,
+    training: TrainingSection,
+    evaluation: EvaluationSection,
+) -> None:
+    """Train on all ranks; the leader logs, saves and registers. A version made from the same is used again."""
+    key = training_key(night.manifest, model, training)
+    with ranks(training.threads_per_process) as group:
+        held = registry.by_key(key) if group.leads else None
+        if group.agreed(held is not None):
+            if held is not None:
+                registry.point(CHALLENGER, held.number)
+                log.info(
+                    "version %s was trained from the same tuples and configuration; it is used again",
+                    held.number,
+                )
+            return
+        network = build_model(model, night, training.seed)
+        trainer = Trainer(night, network, training, evaluation, group)
+        if not group.leads:
+            trainer.run(lambda epoch, metrics: None)
+            return
+        params = {**model.model_dump(), **training.model_dump(), "ds": ds.isoformat()}
+        tags = {TRAINING_KEY: key, "ds": ds.isoformat(), "tuples": night.manifest.content}
+        log.info(
+            "%s rows, %s items, %d ranks",
+            f"{night.manifest.rows('train'):,}",
+            f"{night.manifest.items - 2:,}",
+            group.count,
+        )
+        with registry.run(f"train {ds}", params, tags) as run_id:
+            best = trainer.run(lambda epoch, metrics: _report(registry, run_id, training, epoch, metrics, evaluation))
+            _keep(registry, run_id, network, night.manifest, {**tags, "best_epoch": str(best)})
+
+
+def _report(
+    registry: Registry,
+    run_id: str,
+    training: TrainingSection,
+    epoch: int,
+    metrics: Metrics,
+    section: EvaluationSection,
+) -> None:
+    registry.log(run_id, metrics, epoch)
+    main = f"hit_rate_at_{section.main_cutoff}"
+    log.info(
+        "epoch %d/%d  loss %.4f  validation HitRate@%d %.4f  capsule cosine %.2f  %s rows/s",
+        *(epoch, training.epochs, metrics["loss"], section.main_cutoff, metrics[f"validation_{main}"]),
+        *(metrics.get("capsule_mean_cosine", float("nan")), f"{metrics['rows_per_second']:,.0f}"),
+    )
+
+
+def _keep(registry: Registry, run_id: str, network: MIND, manifest: Manifest, tags: dict[str, str]) -> None:
+    facts = {
+        "vocabulary": manifest.vocabulary,
+        "item_features": list(manifest.item_features),
+        "profile_features": list(manifest.profile_features),
+        "tuples": manifest.content,
+        "ds": manifest.ds,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        description = save(network, folder, facts)
+        registry.add_files(run_id, Path(folder))
+    version = registry.register(run_id, {**tags, "weights_sha256": description["weights_sha256"]})
+    log.info("version %s registered as %s, best epoch %s", version.number, CHALLENGER, tags["best_epoch"])

@@ -1,0 +1,159 @@
+"""The model against the slow reference: values, for every r, start and power."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from mind.model import MIND, label_attention, sampled_softmax
+from tests.model import reference
+from tests.model.worlds import batch, small_model
+
+POWERS = (0.0, 1.0, 1.5, 2.0, 100.0, math.inf)
+STARTS = ("normal", "farthest")
+
+
+def reference_interests(model: MIND, history: list[int], profile: list[int], salt: int) -> list[list[float]]:
+    """V_u of one user, active interests only."""
+    given = model.architecture
+    tables = [table.weight.tolist() for table in model.item_embedding.tables]
+    codes = model.item_embedding.item_features_VF.tolist()
+    real = [item for item in history if item != 0][-given.history_length :]
+    mapping = model.mapping_DD.tolist()
+    mapped = [reference.matrix_times(mapping, reference.embed(codes[item], tables, given.dimension)) for item in real]
+    active = reference.interest_count(len(real), given.interests) if given.adaptive_interests else given.interests
+    if given.routing_start == "normal":
+        logits = reference.normal_start(real, given.interests, given.sigma, salt)
+    else:
+        logits = reference.farthest_start(mapped, given.interests, given.start_scale)
+    capsules = reference.route(mapped, logits, active, given.routing_iterations)
+    person = [
+        x
+        for table, code in zip(model.profile_embedding.tables, profile, strict=True)
+        for x in (table.weight[code].tolist() if code else [0.0] * given.dimension)
+    ]
+    layers = [(layer.weight.tolist(), layer.bias.tolist()) for layer in model.head.layers]
+    vectors = [reference.head(capsule, person, layers) for capsule in capsules]
+    return [reference.unit(vector) for vector in vectors] if given.normalise else vectors
+
+
+def reference_item(model: MIND, item: int) -> list[float]:
+    tables = [table.weight.tolist() for table in model.item_embedding.tables]
+    codes = model.item_embedding.item_features_VF[item].tolist()
+    vector = reference.embed(codes, tables, model.architecture.dimension)
+    return reference.unit(vector) if model.architecture.normalise else vector
+
+
+def assert_matches(model: MIND, salt: int = 0) -> None:
+    history_BL, profile_BP, _ = batch(9, seed=8)
+    history_BL = history_BL[(history_BL != 0).any(dim=1)]
+    profile_BP = profile_BP[: history_BL.shape[0]]
+    found = model.interests(history_BL, profile_BP, salt)
+    served = model.infer(history_BL, profile_BP)
+    for row, (history, profile) in enumerate(zip(history_BL.tolist(), profile_BP.tolist(), strict=True)):
+        expected = torch.tensor(reference_interests(model, history, profile, salt), dtype=torch.float64)
+        assert found.active_BK[row].sum() == len(expected)
+        torch.testing.assert_close(found.vectors_BKD[row, : len(expected)], expected, rtol=0, atol=1e-9)
+        assert not found.vectors_BKD[row, len(expected) :].any()
+        if salt == 0:
+            torch.testing.assert_close(served.vectors_BKD[row, : len(expected)].double(), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3, 5])
+@pytest.mark.parametrize("start", STARTS)
+def test_interests_equal_the_paper_written_out(iterations: int, start: str) -> None:
+    # A large S: routing then moves the logits far, and an error in the update cannot hide.
+    assert_matches(small_model(routing_iterations=iterations, routing_start=start, mapping_scale=6.0).double())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"adaptive_interests": False},
+        {"normalise": False},
+        {"hidden_sizes": ()},
+        {"hidden_sizes": (9, 7)},
+        {"interests": 1},
+        {"sigma": 5.0},
+        {"history_length": 4},
+    ],
+)
+def test_switches_equal_the_paper_written_out(changes: dict[str, Any]) -> None:
+    assert_matches(small_model(**changes).double())
+
+
+def test_salt_reaches_the_start() -> None:
+    assert_matches(small_model(mapping_scale=6.0).double(), salt=12345678901)
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("scored_by", ["chosen", "best"])
+def test_losses_equal_the_paper_written_out(power: float, start: str, scored_by: str) -> None:
+    model = small_model(
+        attention_power=power, routing_start=start, negatives_scored_by=scored_by, temperature=0.3
+    ).double()
+    history_BL, profile_BP, target_BF = batch(6, seed=4)
+    history_BL[:, 0] = 7
+    negatives_N = torch.tensor([3, int(target_BF[2, 0]), 3, 9, 30])
+    log_expected_N = torch.tensor([0.1, -1.0, 0.1, 0.7, -2.0], dtype=torch.float64)
+    losses_B = model(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 17)
+    for row in range(6):
+        interests = reference_interests(model, history_BL[row].tolist(), profile_BP[row].tolist(), 17)
+        target = int(target_BF[row, 0])
+        label = reference_item(model, target)
+        user = reference.label_attention(interests, label, power)
+        items = [reference_item(model, item) for item in negatives_N.tolist()]
+        scores = [
+            (reference.dot(user, item) if scored_by == "chosen" else reference.serving_score(interests, item))
+            for item in items
+        ]
+        expected = reference.sampled_softmax(
+            reference.dot(user, label) / 0.3,
+            [score / 0.3 for score in scores],
+            log_expected_N.tolist(),
+            [item == target for item in negatives_N.tolist()],
+        )
+        assert losses_B[row].item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_serving_scores_equal_the_paper_written_out() -> None:
+    model = small_model().double()
+    history_BL, profile_BP, _ = batch(5, seed=2)
+    history_BL[:, 0] = 11
+    scores_BM = model.scores(model.interests(history_BL, profile_BP), torch.arange(2, 40))
+    for row in range(5):
+        interests = reference_interests(model, history_BL[row].tolist(), profile_BP[row].tolist(), 0)
+        expected = [reference.serving_score(interests, reference_item(model, item)) for item in range(2, 40)]
+        assert scores_BM[row].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_label_attention_with_dots_of_every_sign(power: float) -> None:
+    label_D = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    directions_KD = torch.tensor([[-1.0, 0, 0], [0, -0.7, 0], [0.2, 0.1, 0], [9.0, -9.0, 9.0]]).double()
+    active_K = torch.tensor([True, True, True, False])
+    for sign in (1.0, -1.0):
+        interests_KD = (directions_KD * sign).requires_grad_()
+        found_D = label_attention(interests_KD[None], active_K[None], label_D[None], power)[0]
+        expected = reference.label_attention((directions_KD[:3] * sign).tolist(), label_D.tolist(), power)
+        assert found_D.tolist() == pytest.approx(expected, abs=1e-12)
+        found_D.sum().backward()
+        assert torch.isfinite(interests_KD.grad).all()
+        assert not interests_KD.grad[3].any()
+
+
+def test_sampled_softmax_equals_the_paper_written_out() -> None:
+    negatives = [[0.3, -2.0, 5.0], [1.0, 1.0, 1.0]]
+    hits = [[False, True, False], [True, True, True]]
+    found_B = sampled_softmax(
+        torch.tensor([1.5, -0.5]).double(),
+        torch.tensor(negatives).double(),
+        torch.tensor([0.5, 0.1, -3.0]).double(),
+        torch.tensor(hits),
+    )
+    assert found_B[0].item() == pytest.approx(
+        reference.sampled_softmax(1.5, negatives[0], [0.5, 0.1, -3.0], hits[0]), abs=1e-6
+    )
+    assert found_B[1].item() == 0.0
