@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import tempfile
@@ -20,10 +21,12 @@ def send(spark: SparkSession, folder: Path, kind: str) -> str:
     for file in sorted(folder.iterdir()):
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()} ".encode())
     name = f"{kind}-{digest.hexdigest()[:16]}"
-    # addFile refuses local folders on a cluster; an archive travels everywhere and is unpacked on arrival.
-    with tempfile.TemporaryDirectory() as scratch:
-        archive = shutil.make_archive(f"{scratch}/{name}", "zip", folder)
-        spark.sparkContext.addArchive(f"{archive}#{name}")
+    # addFile refuses local folders on a cluster; an archive travels everywhere and is unpacked on arrival. Workers
+    # fetch it with their first task, so it must stay as long as the application.
+    scratch = tempfile.mkdtemp(prefix="mind-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    archive = shutil.make_archive(f"{scratch}/{name}", "zip", folder)
+    spark.sparkContext.addArchive(f"{archive}#{name}")
     return name
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.errors import BrokenPromise
@@ -75,7 +74,6 @@ class Trainer:
     ) -> None:
         self.model, self._ranks, self._training, self._evaluation = model, ranks, training, evaluation
         self._night = night
-        self._network: nn.Module = DistributedDataParallel(model) if ranks.count > 1 else model
         self._optimisers = [
             torch.optim.SparseAdam(model.sparse_parameters(), lr=training.learning_rate),
             torch.optim.Adam(model.dense_parameters(), lr=training.learning_rate),
@@ -123,16 +121,17 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> tuple[float, int]:
         """Mean loss and rows of the epoch, over all ranks."""
-        self._network.train()
+        self.model.train()
         total, rows = 0.0, 0
         for step, batch in enumerate(self._loader.epoch(epoch)):
             self._step += 1
             loss_B = self._losses(batch, epoch, step)
-            # DDP averages gradients over ranks; a mean over the rows of all ranks needs their sum.
-            loss = loss_B.sum() * (self._ranks.count / batch.global_rows)
+            # Gradients are summed over ranks, so this is the mean over the rows of all of them.
+            loss = loss_B.sum() / batch.global_rows
             for optimiser in self._optimisers:
                 optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
+            self._ranks.sum_gradients(self.model.sparse_parameters(), self.model.dense_parameters())
             step_loss, step_rows = self._ranks.total([float(loss_B.detach().sum()), len(loss_B)])
             if not math.isfinite(step_loss):
                 raise Diverged(
@@ -150,7 +149,7 @@ class Trainer:
         in_batch = self._training.sampler in ("in_batch", "mixed")
         targets = self._ranks.gathered(target_BF[:, 0], per_rank) if in_batch else None
         drawn = self._sampler.draw(self._training.negatives, generator_for(self._training.seed, epoch, step), targets)
-        losses: Tensor = self._network(
+        losses: Tensor = self.model(
             torch.from_numpy(batch.history_BL),
             torch.from_numpy(batch.profile_BP),
             target_BF,
@@ -170,7 +169,7 @@ class Trainer:
 
     def _validate(self, rows: Columns) -> Metrics:
         """HitRate over the validation rows of all ranks, and the health of the leader's capsules."""
-        self._network.eval()
+        self.model.eval()
         size = self._night.manifest.items - 2
         found = self._target_ranks(rows, size)
         hits = [float((found <= cutoff).sum()) for cutoff in self._evaluation.cutoffs]
