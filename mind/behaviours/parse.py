@@ -86,13 +86,9 @@ def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
 
 
 def _values(expressions: dict[str, str]) -> Column:
-    """A map of the features that the row gives; one that it does not give is not in the map."""
-    if not expressions:
-        return F.create_map().cast("map<string,string>")
-    given = [
-        F.struct(F.lit(name).alias("k"), F.expr(sql).cast("string").alias("v")) for name, sql in expressions.items()
-    ]
-    return F.map_from_entries(F.filter(F.array(*given), lambda pair: pair["v"].isNotNull()))
+    """A map of the features; null where the row does not give one."""
+    pairs = [(F.lit(name), F.expr(sql).cast("string")) for name, sql in expressions.items()]
+    return F.create_map(*[column for pair in pairs for column in pair]).cast("map<string,string>")
 
 
 def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:

@@ -8,7 +8,10 @@ from pyspark.sql import functions as F
 from mind.config import Source
 from mind.tables import names as n
 
-_ORDER = (n.EVENT_TIME, "undoes", n.EVENT_ID)
+_UNDOES = "undoes"
+_LINE = [n.USER_ID, n.ITEM_ID, n.QUANTITY]
+"""What a cancellation must share with its purchase."""
+_ORDER = (n.EVENT_TIME, _UNDOES, n.EVENT_ID)
 
 
 def standing(behaviours: DataFrame, source: Source) -> DataFrame:
@@ -21,21 +24,29 @@ def standing(behaviours: DataFrame, source: Source) -> DataFrame:
 
     What is known is what the frame holds: pass the events before `as_of`.
     """
-    positive = F.col(n.EVENT_TYPE).isin(*source.positive_events)
+    positive = behaviours.where(F.col(n.EVENT_TYPE).isin(*source.positive_events))
     if not source.cancelling_events:
-        return behaviours.where(positive)
-    line = [n.USER_ID, n.ITEM_ID, n.QUANTITY]
-    events = behaviours.withColumn("undoes", F.col(n.EVENT_TYPE).isin(*source.cancelling_events))
-    events = events.where(positive | F.col("undoes"))
-    so_far = Window.partitionBy(*line).orderBy(*_ORDER).rowsBetween(Window.unboundedPreceding, 0)
-    step = F.when(F.col("undoes"), -1).otherwise(1)
-    events = events.withColumn("sum", F.sum(step).over(so_far))
+        return positive
+    undoes = F.col(n.EVENT_TYPE).isin(*source.cancelling_events)
+    cancelled = behaviours.where(undoes).select(*_LINE).distinct()
+    # Few lines of a log are ever cancelled: only those are put in order, without the columns that are not needed.
+    wanted = [*source.positive_events, *source.cancelling_events]
+    narrow = behaviours.where(F.col(n.EVENT_TYPE).isin(*wanted)).select(
+        *_LINE, n.EVENT_TIME, n.EVENT_ID, undoes.alias(_UNDOES)
+    )
+    return positive.join(_undone(narrow.join(cancelled, _LINE, "left_semi")), n.EVENT_ID, "left_anti")
+
+
+def _undone(events: DataFrame) -> DataFrame:
+    """The event ids of the purchases that a cancellation undid."""
+    in_order = Window.partitionBy(*_LINE).orderBy(*_ORDER)
+    so_far = in_order.rowsBetween(Window.unboundedPreceding, 0)
+    events = events.withColumn("sum", F.sum(F.when(F.col(_UNDOES), -1).otherwise(1)).over(so_far))
     # Cancellations without a purchase push the sum below zero; the lowest point so far is the ground.
     ground = F.least(F.lit(0), F.min("sum").over(so_far))
-    before = Window.partitionBy(*line).orderBy(*_ORDER)
     events = events.withColumn("depth", F.col("sum") - ground)
-    left = F.coalesce(F.lag("depth").over(before), F.lit(0))
-    events = events.withColumn("level", F.when(F.col("undoes"), left).otherwise(F.col("depth")))
-    next_at_level = F.lead("undoes").over(Window.partitionBy(*line, "level").orderBy(*_ORDER))
+    left = F.coalesce(F.lag("depth").over(in_order), F.lit(0))
+    events = events.withColumn("level", F.when(F.col(_UNDOES), left).otherwise(F.col("depth")))
+    next_at_level = F.lead(_UNDOES).over(Window.partitionBy(*_LINE, "level").orderBy(*_ORDER))
     events = events.withColumn("undone", F.coalesce(next_at_level, F.lit(False)))
-    return events.where(~F.col("undoes") & ~F.col("undone")).select(*behaviours.columns)
+    return events.where(~F.col(_UNDOES) & F.col("undone")).select(n.EVENT_ID)

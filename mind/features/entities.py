@@ -62,7 +62,5 @@ def _latest(values: str, name: str) -> Column:
 
 
 def _map(columns: dict[str, Column]) -> Column:
-    if not columns:
-        return F.create_map().cast("map<string,string>")
-    pairs = F.array(*[F.struct(F.lit(name).alias("k"), column.alias("v")) for name, column in columns.items()])
-    return F.map_from_entries(F.filter(pairs, lambda pair: pair["v"].isNotNull()))
+    pairs = [(F.lit(name), column) for name, column in columns.items()]
+    return F.create_map(*[column for pair in pairs for column in pair]).cast("map<string,string>")

@@ -37,7 +37,7 @@ def observed_values(standing: DataFrame, behaviours: DataFrame) -> DataFrame:
     items = standing.select(F.lit(ITEM).alias(n.FEATURE), F.col(n.ITEM_ID).alias(n.VALUE))
     item_values = standing.select(F.explode(n.ITEM_VALUES).alias(n.FEATURE, n.VALUE))
     user_values = behaviours.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE))
-    every = items.unionByName(item_values).unionByName(user_values)
+    every = items.unionByName(item_values).unionByName(user_values).where(F.col(n.VALUE).isNotNull())
     return every.groupBy(n.FEATURE, n.VALUE).agg(F.count(F.lit(1)).alias(n.BEHAVIOURS))
 
 

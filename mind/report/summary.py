@@ -9,6 +9,12 @@ from rich.table import Table
 from mind.report.facts import NightFacts, Person
 
 WIDTH = 110
+NEXT = (
+    "open the report in a browser",
+    ".venv/bin/mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db   compare the runs",
+    "make night DS=2011-12-09   the next night: the champion is challenged, the tables move on",
+    "write conf/sources/yours.toml and point ingest.path at your own log (README, Your own logs)",
+)
 
 
 def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
@@ -27,7 +33,10 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
         _person(console, person)
     console.print("[bold]Where things are[/bold]")
     for name, place in facts.places.items():
-        console.print(f"  {name:<14} {escape(place)}")
+        console.print(f"  {name:<14} {escape(place)}", soft_wrap=True)
+    console.print("\n[bold]What to try next[/bold]")
+    for text in NEXT:
+        console.print(f"  {text}", soft_wrap=True)
 
 
 def _rows(facts: NightFacts) -> Table:

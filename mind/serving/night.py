@@ -30,7 +30,7 @@ def check_versions(model: ServingModel, frames: Mapping[str, DataFrame]) -> None
 
 def touched(standing: DataFrame, ds: date, days: int) -> DataFrame:
     """(user_id, excluded): what each user touched in the last `days` days; nobody where `days` is 0."""
-    first, last = last_days(ds, days)
+    first, last = last_days(ds, days)  # of 0 days the first is after the last: nothing is between
     recent = standing.where(F.col(n.EVENT_DAY).between(F.lit(first), F.lit(last)))
     return recent.groupBy(n.USER_ID).agg(F.collect_set(n.ITEM_ID).alias(EXCLUDED))
 

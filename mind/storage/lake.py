@@ -31,7 +31,12 @@ ATTEMPTS = 5
 CONFLICT = re.compile(
     r"DELTA_(CONCURRENT_\w+|TABLE_ALREADY_EXISTS|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception"
 )
-PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.dataSkippingNumIndexedCols": "8"}
+PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.dataSkippingNumIndexedCols": "8",
+    # Every task that holds a day's rows would write a file of its own: 1,200 files for a year of a small log.
+    "delta.autoOptimize.optimizeWrite": "true",
+}
 
 
 class Lake:

@@ -30,8 +30,8 @@ BEHAVIOURS = Contract(
             unit="units",
         ),
         Column(name=n.ITEM_ATTRIBUTES, type=MAP, meaning="words for people, by attribute (name ...)"),
-        Column(name=n.ITEM_VALUES, type=MAP, meaning="value of each item feature as this event gives it"),
-        Column(name=n.USER_VALUES, type=MAP, meaning="value of each profile feature as this event gives it"),
+        Column(name=n.ITEM_VALUES, type=MAP, meaning="value of each item feature; null where not given"),
+        Column(name=n.USER_VALUES, type=MAP, meaning="value of each profile feature; null where not given"),
         Column(name=n.SOURCE, type=pa.string(), meaning="source description that read the row"),
     ),
 )
