@@ -7,7 +7,7 @@ JARS_FROM ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jars demo night show test test-slow lint format lock clean
+.PHONY: help setup jars demo night show test test-slow lint format tables lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: .venv/.ready  ## ruff and mypy
 
 format: .venv/.ready  ## let ruff put the code into shape
 	@$(BIN)/ruff check -q --fix . && $(BIN)/ruff format -q .
+
+tables: .venv/.ready  ## write the README's table reference from the contracts
+	@$(BIN)/python -m mind.tables README.md
 
 lock: .venv/.ready  ## pin what pyproject.toml asks for, with hashes
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -51,7 +51,7 @@ def main(run: Run) -> None:
         gates=verdicts(lake.read(PUBLICATIONS), ds.isoformat()),
         users_by_interests=users_by_interests(frames[USER_INTERESTS.name]),
         people=describe(people, frames[ITEMS.name], partial(interest_reasons, model, most=REASONS)),
-        places={"tables": lake.root, "MLflow store": config.tracking.uri.partition("@")[2] or config.tracking.uri, "report": str(page)},
+        places={"tables": lake.root, "MLflow store": registry.place, "report": str(page)},
     )
     write_page(facts, config.evaluation.cutoffs, Path(config.report.folder))
     print_summary(facts, config.evaluation.cutoffs)

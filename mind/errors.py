@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class MindError(Exception):
     """Something that the person who runs the step can act on: value found, rule, remedy."""
@@ -23,3 +25,12 @@ class GateFailed(MindError):
     """The night was computed but may not be published; readers keep the last one."""
 
     exit_code = 4
+
+
+def told_by_spark(error: Exception) -> str | None:
+    """What Spark says after an error class ("[FAILED_READ_FILE] ... file x"); None where the error has no class.
+
+    A job that fails in a task arrives as a page of Java, and what matters is in its middle.
+    """
+    told = re.search(r"\[[A-Z][A-Z0-9_.]+\] [^\n]*", str(error))
+    return told.group(0) if told else None

@@ -6,13 +6,15 @@ import logging
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from mind.behaviours.days import last_days
 from mind.behaviours.parse import parse
 from mind.config import IngestSection, Source
-from mind.errors import BadInput, BrokenPromise
+from mind.errors import BadInput, BrokenPromise, told_by_spark
 from mind.tables import names as n
 
 log = logging.getLogger("mind")
@@ -43,11 +45,12 @@ def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: st
     """Parse the days that a run for `ds` writes again: `look_back_days` up to and including `ds`.
 
     Raises:
-        BadInput: no row belongs to these days, or the share of bad rows is above the limit.
+        BadInput: a file of the log is corrupt, no row belongs to these days, or the share of bad rows is above the
+            limit.
     """
     first, last = last_days(ds, section.look_back_days)
     events = parse(raw, source, time_zone, first, last).persist()
-    counted = events.groupBy(n.REASON).agg(F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")).collect()
+    counted = _counted(events, source)
     rows = sum(row["rows"] for row in counted)
     bad = {row[n.REASON]: row["bad"] for row in counted if row["bad"]}
     refused = {row[n.REASON]: row["rows"] for row in counted if row[n.REASON] is not None}
@@ -73,3 +76,17 @@ def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: st
         accepted=accepted,
         refused=refused,
     )
+
+
+def _counted(events: DataFrame, source: Source) -> list[Row]:
+    """Rows and bad rows by reason. Here the whole log is read for the first time, before anything is written."""
+    try:
+        return events.groupBy(n.REASON).agg(F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")).collect()
+    except (PySparkException, Py4JJavaError) as error:
+        reason = told_by_spark(error)
+        if reason is None:  # a lost machine, say: not the log's fault
+            raise
+        raise BadInput(
+            f"source {source.name}: the log cannot be read to its end: {reason} Nothing was written. Mend the "
+            f"log or conf/sources/{source.name}.toml."
+        ) from error

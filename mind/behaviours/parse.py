@@ -24,6 +24,14 @@ ALWAYS_BAD = (UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT)
 _SEEN_BY_RULES = (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME)
 _HIDDEN = "mind: "
 """Prefix of columns that rules do not see, so that they hide no raw column (Spark ignores case in names)."""
+_JSON = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
+"""Spark writes milliseconds unless told otherwise, which makes one event of two a microsecond apart."""
+_ZONED = r"^\s*\d+-.*:\d{1,2}(\.\d*)?\s*[A-Za-z+-]"
+"""A date and a time of day with something of a zone behind it."""
 
 
 def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: date) -> DataFrame:
@@ -64,13 +72,13 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
 def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
     """The raw columns, the four event columns that rules may use, and the others under a hidden name."""
     given = [name for name in raw.columns if name != n.SOURCE_FILE]
-    as_json = F.to_json(F.struct(*[F.col(f"`{name}`") for name in given]), {"ignoreNullFields": "false"})
+    as_json = F.to_json(F.struct(*[F.col(f"`{name}`") for name in given]), _JSON)
     seen = {name: F.expr(getattr(source.columns, name)) for name in _SEEN_BY_RULES}
     hidden = {
         n.RAW: as_json,
         n.EVENT_ID: F.md5(as_json),
         n.SOURCE_FILE: F.col(n.SOURCE_FILE),
-        n.QUANTITY: F.coalesce(F.expr(source.columns.quantity).cast("double"), F.lit(1.0)),
+        n.QUANTITY: F.coalesce(F.expr(source.columns.quantity).try_cast("double"), F.lit(1.0)),
         n.ITEM_ATTRIBUTES: _values(source.item_attributes),
         n.ITEM_VALUES: _values(source.item_features),
         n.USER_VALUES: _values(source.user_features),
@@ -96,8 +104,11 @@ def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
     if isinstance(kind, TimestampType):
         return moment
     if isinstance(kind, StringType):
-        moment = moment.try_cast("timestamp_ntz")
-    elif not isinstance(kind, TimestampNTZType):
+        # A cast to a local time drops a zone without a word, and one to a moment takes a bare time of day for today's.
+        local = moment.try_cast("timestamp_ntz")
+        in_utc = F.to_utc_timestamp(local.cast("timestamp"), source.time_zone)
+        return F.when(moment.rlike(_ZONED), moment.try_cast("timestamp")).otherwise(in_utc)
+    if not isinstance(kind, TimestampNTZType):
         raise BadInput(
             f"source {source.name}: event_time is {kind.simpleString()}; make it a timestamp, for example with "
             "timestamp_seconds(column), timestamp_millis(column) or to_timestamp_ntz(column, pattern)"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.config import Source
-from mind.errors import BadInput
+from mind.errors import BadInput, told_by_spark
 from mind.tables import names as n
 
 
@@ -23,8 +24,8 @@ def read_raw_log(spark: SparkSession, source: Source, path: str) -> DataFrame:
         # One small file is one task; parsing it on one core would be most of a short night.
         cores = spark.sparkContext.defaultParallelism
         return frame.repartition(cores) if frame.rdd.getNumPartitions() < cores else frame
-    except PySparkException as error:
-        reason = str(error).splitlines()[0]
+    except (PySparkException, Py4JJavaError) as error:
+        reason = told_by_spark(error) or str(error).splitlines()[0]
         raise BadInput(
             f"source {source.name}: {path} cannot be read as {source.format}: {reason}. "
             "Set ingest.path to the log, or mend the source description."

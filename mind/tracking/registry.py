@@ -56,6 +56,12 @@ class Registry:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
+    @property
+    def place(self) -> str:
+        """The store's address as it may be printed: without a user's name and password."""
+        scheme, mark, rest = self._section.uri.partition("://")
+        return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
     @contextmanager
     def run(self, name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[str]:
         """A run for the body, which gets its id; FAILED if the body raises. An earlier run of the same name and

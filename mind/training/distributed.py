@@ -64,7 +64,7 @@ class Ranks:
             return
         flat = torch.cat([_gradient(parameter).reshape(-1) for parameter in dense])
         dist.all_reduce(flat)
-        for parameter, part in zip(dense, flat.split([parameter.numel() for parameter in dense]), strict=True):
+        for parameter, part in zip(dense, torch.split(flat, [parameter.numel() for parameter in dense]), strict=True):
             parameter.grad = part.view_as(parameter)
         starts = [0, *itertools.accumulate(len(table) for table in tables)]
         parts = [_gradient(table).coalesce() for table in tables]

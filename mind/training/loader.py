@@ -15,8 +15,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mind.errors import BrokenPromise
@@ -44,7 +46,8 @@ def read_file(file: TupleFile, columns: Sequence[str]) -> Iterator[Columns]:
         rows = 0
         try:
             with make_batch_reader(
-                file.url,
+                # petastorm takes the escapes of a file's URL, a space in a folder's name, for letters of the name.
+                unquote(file.url) if file.url.startswith("file://") else file.url,
                 schema_fields=[f"^{name}$" for name in columns],
                 reader_pool_type="dummy",
                 shuffle_row_groups=False,
@@ -54,7 +57,7 @@ def read_file(file: TupleFile, columns: Sequence[str]) -> Iterator[Columns]:
                     arrays = {name: getattr(group, name) for name in columns}
                     rows += len(arrays[columns[0]])
                     yield arrays
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:
             raise BrokenPromise(f"{file.url} cannot be read: {error}; run build_tuples again") from error
     if rows != file.rows:
         raise BrokenPromise(f"{file.url} gave {rows} rows, the manifest has {file.rows}; run build_tuples again")
@@ -99,6 +102,11 @@ class TupleLoader:
     ) -> None:
         self._files = manifest.splits["train"]
         self._profile_features = len(manifest.profile_features)
+        # A rank without a file still takes part in every step.
+        widths = (manifest.history_length, self._profile_features, len(manifest.item_features))
+        self._nothing = {
+            name: np.zeros((0, width), dtype=np.int32) for name, width in zip(TENSORS, widths, strict=True)
+        }
         self._rank, self._ranks, self._seed = rank, ranks, seed
         self._rows_per_rank = batch_size // ranks
         self._shuffle_rows = max(shuffle_rows, self._rows_per_rank)
@@ -137,7 +145,6 @@ class TupleLoader:
         held = 0
         for file in self._dealt(epoch, self._rank):
             for group in read_file(file, TENSORS):
-                self._nothing = {name: array[:0] for name, array in group.items()}
                 pool.append(group)
                 held += len(group[n.HISTORY])
                 if held >= self._shuffle_rows:

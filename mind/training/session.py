@@ -84,5 +84,10 @@ def _keep(registry: Registry, run_id: str, network: MIND, manifest: Manifest, ta
     with tempfile.TemporaryDirectory() as folder:
         description = save(network, folder, facts)
         registry.add_files(run_id, Path(folder))
+    # Ranks outlive a launcher that was killed: the same training may have been started again, and ended first.
+    held = registry.by_key(tags[TRAINING_KEY])
+    if held is not None:
+        log.info("version %s was registered from the same training meanwhile; it is used", held.number)
+        return
     version = registry.register(run_id, {**tags, "weights_sha256": description["weights_sha256"]})
     log.info("version %s registered as %s, best epoch %s", version.number, CHALLENGER, tags["best_epoch"])

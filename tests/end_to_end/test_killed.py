@@ -1,0 +1,58 @@
+"""kill -9 in the middle, start again: the same tables as a night that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+from pyspark.sql import SparkSession
+
+from mind.config import load
+from mind.tracking.registry import CHAMPION, Registry
+from tests.end_to_end.world import World, content, make_world
+
+MOMENTS = (
+    "quarantine: ",  # refused rows are committed, behaviours are not
+    "behaviours: ",
+    "items: ",  # items are committed, users are not
+    "epoch 1/12",
+    "registered as challenger",
+    "item_vectors: ",
+    "exact index over",
+    "candidates: ",  # committed, but not yet in publications
+)
+
+
+def _kill_when(world: World, text: str) -> None:
+    """Start the night and kill -9 all its processes as soon as a line holds the text."""
+    night = subprocess.Popen(
+        world.command("night"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert night.stdout is not None
+    printed = []
+    for line in night.stdout:
+        printed.append(line)
+        if text in line:
+            os.killpg(night.pid, signal.SIGKILL)
+            break
+    else:
+        pytest.fail(f"{text!r} was never printed:\n{''.join(printed[-40:])}")
+    night.stdout.close()
+    night.wait()
+
+
+@pytest.mark.slow
+def test_a_night_killed_at_every_phase_equals_an_undisturbed_one(
+    tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+) -> None:
+    calm, disturbed = (make_world(tmp_path_factory.mktemp(name)) for name in ("calm", "disturbed"))
+    calm.night()
+    for moment in MOMENTS:
+        _kill_when(disturbed, moment)
+    disturbed.night()
+    assert content(spark, disturbed) == content(spark, calm)
+    champion = Registry(load([disturbed.config]).tracking).by_alias(CHAMPION)
+    assert champion is not None
+    assert champion.number == "1"

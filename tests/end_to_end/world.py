@@ -1,0 +1,107 @@
+"""A small slice of the real log, a configuration for it, and a night on it by the real command lines."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from mind.storage.lake import Lake
+from mind.storage.tuple_files import read_manifest
+from mind.tables import ALL
+
+LOG = Path("data/online_retail/online_retail.parquet")
+DS = date(2011, 12, 8)
+
+CONFIG = """
+[lake]
+root = "{folder}/lake"
+
+[ingest]
+path = "{folder}/log"
+look_back_days = 120
+
+[tuples]
+history_length = 20
+train_days = 100
+files = 2
+
+[model]
+dimension = 16
+interests = 3
+hidden_sizes = [32]
+routing_start = "farthest"
+negatives_scored_by = "best"
+
+[training]
+epochs = 12
+batch_size = 512
+negatives = 200
+learning_rate = 0.005
+
+[retrieval]
+candidates = 300
+
+[tracking]
+uri = "sqlite:///{folder}/mlflow/mlflow.db"
+artifacts = "{folder}/mlflow/artifacts"
+
+[report]
+folder = "{folder}/report"
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a small night lives."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "night.toml"
+
+    def command(self, *words: str) -> list[str]:
+        flags = ["--ds", DS.isoformat(), "--config", str(self.config)]
+        return [sys.executable, "-m", "mind.launch", *words, *flags]
+
+    def night(self, *extra: str) -> str:
+        """Run the night to its end; what it printed."""
+        done = subprocess.run([*self.command("night"), *extra], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+
+def make_world(folder: Path) -> World:
+    """A third of the customers, from the middle of August 2011 on, with all the dirt that is in these rows."""
+    table = pq.read_table(LOG)
+    recent = pc.greater_equal(table["InvoiceDate"], datetime(2011, 8, 15))
+    number = pc.fill_null(pc.cast(table["CustomerID"], "int64"), 0)
+    # Division drops the remainder: customers whose number is a multiple of three, and the rows of nobody.
+    third = pc.equal(number, pc.multiply(pc.divide(number, 3), 3))
+    (folder / "log").mkdir(parents=True)
+    pq.write_table(table.filter(pc.and_(recent, third)), folder / "log" / "part-0.parquet")
+    world = World(folder)
+    world.config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+    return world
+
+
+def content(spark: SparkSession, world: World) -> dict[str, str]:
+    """A hash of every table's rows, whatever their order; moments of writing are left out."""
+    lake = Lake(spark, str(world.folder / "lake"))
+    found = {table.name: _hash(lake.read(table)) for table in ALL if table.format == "delta"}
+    manifest = read_manifest(lake.root, DS)
+    return found | {"tuples": manifest.content, **{split: str(manifest.rows(split)) for split in manifest.splits}}
+
+
+def _hash(frame: DataFrame) -> str:
+    rows = frame.drop("published_at").select(F.to_json(F.struct("*")).alias("row")).toArrow()["row"].to_pylist()
+    return f"{len(rows)} {hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"

@@ -1,0 +1,109 @@
+"""Histories, profiles and targets as a loop over a list gives them; random logs and their tables."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from mind.config import TuplesSection
+from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
+from mind.tables import names as n
+from mind.tuples.build import Window
+from tests.behaviours.shop import START, behaviour
+from tests.storage.frames import frame_of
+
+Row = dict[str, Any]
+DAY = START.date()
+ITEM_INDEX = {item: index for index, item in enumerate(["tea", "pot", "é", "日本", "🫖", "a b", 'c"d', "-1"], start=2)}
+COUNTRIES = {"France": 2, "Chad": 3, "Peru": 4}
+UNLISTED = "not listed"
+"""An item without an index: no history and no target may hold it."""
+
+
+def random_log(seed: int, users: int = 50, days: int = 12) -> list[Row]:
+    """Few moments a day, so that events of one instant are common; some items, countries are not known."""
+    chance = random.Random(seed)
+    rows = []
+    for user in range(users):
+        for _ in range(chance.choice([1, 2, 3, 12, 25])):
+            minutes = 24 * 60 * chance.randrange(days) + chance.randrange(4)
+            item = chance.choice([*ITEM_INDEX, UNLISTED])
+            values = {n.USER_VALUES: {"country": chance.choice([*COUNTRIES, "Atlantis", None])}}
+            rows.append(behaviour(chance.randrange(10**5) * 10**4 + len(rows), f"user {user}", item, minutes, **values))
+    return rows
+
+
+def items_frame(spark: SparkSession, index: Mapping[str, int] = ITEM_INDEX) -> DataFrame:
+    rows = [
+        {n.DS: DAY, n.ITEM_ID: item, n.ITEM_INDEX: number, n.ITEM_CODES: [number, number + 100, 0]}
+        for item, number in index.items()
+    ]
+    return frame_of(spark, ITEMS, rows)
+
+
+def vocabulary_frame(spark: SparkSession, countries: Mapping[str, int] = COUNTRIES) -> DataFrame:
+    rows = [
+        {n.FEATURE: "country", n.VALUE: country, n.INDEX: number, n.ADDED_DS: DAY}
+        for country, number in countries.items()
+    ]
+    rows += [{n.FEATURE: n.ITEM_ID, n.VALUE: item, n.INDEX: i, n.ADDED_DS: DAY} for item, i in ITEM_INDEX.items()]
+    return frame_of(spark, VOCABULARY, rows)
+
+
+def log_frame(spark: SparkSession, rows: list[Row]) -> DataFrame:
+    return frame_of(spark, BEHAVIOURS, rows)
+
+
+def by_user(rows: list[Row], index: Mapping[str, int] = ITEM_INDEX) -> dict[str, list[Row]]:
+    """Each user's events on listed items, in their stated order."""
+    users: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row[n.EVENT_TIME], row[n.ITEM_ID], row[n.EVENT_ID])):
+        if row[n.ITEM_ID] in index:
+            users[row[n.USER_ID]].append(row)
+    return dict(users)
+
+
+def country_code(row: Row, countries: Mapping[str, int] = COUNTRIES) -> int:
+    country = row[n.USER_VALUES]["country"]
+    return 0 if country is None else countries.get(country, 1)
+
+
+def known_before(events: list[Row], as_of: datetime, length: int, index: Mapping[str, int] = ITEM_INDEX) -> Row | None:
+    """History, length and profile at a moment; None where nothing is strictly older."""
+    older = [event for event in events if event[n.EVENT_TIME] < as_of]
+    if not older:
+        return None
+    recent = [index[event[n.ITEM_ID]] for event in older[-length:]]
+    return {
+        n.HISTORY: recent + [0] * (length - len(recent)),
+        n.HISTORY_LENGTH: len(recent),
+        n.PROFILE: [country_code(older[-1])],
+    }
+
+
+def tuples_of(rows: list[Row], windows: Mapping[str, Window], section: TuplesSection) -> list[Row]:
+    """Every target of every split with what was known before it."""
+    made = []
+    for user, events in by_user(rows).items():
+        for split, window in windows.items():
+            targets = []
+            for event in events:
+                known = known_before(events, event[n.EVENT_TIME], section.history_length)
+                if window.first <= event[n.EVENT_DAY] <= window.last and known:
+                    index = ITEM_INDEX[event[n.ITEM_ID]]
+                    target = {
+                        n.USER_ID: user,
+                        n.SPLIT: split,
+                        n.ITEM_ID: event[n.ITEM_ID],
+                        n.EVENT_ID: event[n.EVENT_ID],
+                        n.TARGET_TIME: event[n.EVENT_TIME],
+                        n.TARGET: [index, index + 100, 0],
+                    }
+                    targets.append(target | known)
+            made += targets[-section.targets_per_user :]
+    return made

@@ -1,0 +1,117 @@
+"""A history at a moment holds what is strictly older, and training and serving see the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from mind.config import TuplesSection
+from mind.features.history import histories_at_end, user_sequences
+from mind.tables import names as n
+from mind.tuples.build import build_tuples
+from tests.behaviours.shop import START, behaviour, source
+from tests.features.slow import (
+    COUNTRIES,
+    DAY,
+    ITEM_INDEX,
+    by_user,
+    items_frame,
+    known_before,
+    log_frame,
+    random_log,
+    vocabulary_frame,
+)
+from tests.storage.frames import rows_of
+
+END = datetime(2030, 1, 1, tzinfo=UTC)
+KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE)
+
+
+def at_end(spark: SparkSession, rows: list[dict], length: int, most_recent: int | None = None) -> list[dict]:
+    tables = items_frame(spark), vocabulary_frame(spark)
+    sequences = user_sequences(log_frame(spark, rows).repartition(3), *tables, source(), most_recent)
+    return rows_of(histories_at_end(sequences, length))
+
+
+@settings(max_examples=3, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), length=st.integers(1, 9))
+def test_histories_of_random_logs_are_what_a_loop_finds(spark: SparkSession, seed: int, length: int) -> None:
+    rows = random_log(seed)
+    expected = [{n.USER_ID: user} | known_before(events, END, length) for user, events in by_user(rows).items()]
+    expected.sort(key=lambda row: repr(sorted(row.items())))
+    assert at_end(spark, rows, length) == expected
+    assert at_end(spark, rows, length, most_recent=length) == expected
+
+
+def test_one_instant_is_ordered_by_item_then_event(spark: SparkSession) -> None:
+    rows = [behaviour(9, "ann", "pot", 0), behaviour(1, "ann", "tea", 0), behaviour(5, "ann", "pot", 0)]
+    rows[0][n.USER_VALUES] = {"country": "Chad"}
+    rows[1][n.USER_VALUES] = {"country": "Peru"}
+    (found,) = at_end(spark, rows, 5)
+    assert found[n.HISTORY] == [ITEM_INDEX["pot"], ITEM_INDEX["pot"], ITEM_INDEX["tea"], 0, 0]
+    assert found[n.PROFILE] == [COUNTRIES["Peru"]]
+
+
+def test_a_source_without_profile_features_has_empty_profiles(spark: SparkSession) -> None:
+    tables = log_frame(spark, [behaviour(1, "ann", "tea", 0)]), items_frame(spark), vocabulary_frame(spark)
+    (found,) = rows_of(histories_at_end(user_sequences(*tables, source(user_features={})), 2))
+    assert found[n.PROFILE] == []
+
+
+def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
+    """Each user gets one more target after the log; its history is the one that serving takes without it."""
+    length, rows = 6, random_log(23)
+    later = START + timedelta(days=20)
+    planted = [
+        behaviour(10**9 + place, user, "tea", 0, **{n.EVENT_TIME: later, n.EVENT_DAY: later.date()})
+        for place, user in enumerate(by_user(rows))
+    ]
+    tables = items_frame(spark), vocabulary_frame(spark)
+    section = TuplesSection(
+        history_length=length, train_days=30, validation_days=1, test_days=1, targets_per_user=9, files=1
+    )
+    everything = user_sequences(log_frame(spark, rows + planted), *tables, source())
+    trained = build_tuples(everything, later.date(), section).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
+    served = histories_at_end(
+        user_sequences(log_frame(spark, rows), *tables, source(), most_recent=length), length
+    ).select(*KNOWN)
+    in_order = [(name, "ascending") for name in KNOWN[:1]]
+    trained_table, served_table = (frame.toArrow().sort_by(in_order) for frame in (trained, served))
+    assert trained_table.num_rows == len(planted)
+    for name in KNOWN[1:]:
+        one, other = (table[name].combine_chunks() for table in (trained_table, served_table))
+        assert one.type == other.type
+        assert one.equals(other), name
+
+
+@pytest.mark.parametrize(("later_us", "seen"), [(-1, False), (0, False), (1, True)])
+def test_a_planted_future_is_seen_only_by_what_comes_after_it(spark: SparkSession, later_us: int, seen: bool) -> None:
+    """The future's item and country have codes; a target at the same instant or before may not know them."""
+    rows = [row for row in random_log(5) if row[n.ITEM_ID] != "-1" and row[n.USER_VALUES]["country"] != "Peru"]
+    future = START + timedelta(days=15)
+    for place, user in enumerate(by_user(rows)):
+        when = {n.EVENT_TIME: future, n.EVENT_DAY: future.date()}
+        rows.append(behaviour(place, user, "-1", 0, **when, **{n.USER_VALUES: {"country": "Peru"}}))
+        moment = future + timedelta(microseconds=later_us)
+        target = {n.EVENT_TIME: moment, n.EVENT_DAY: moment.date()}
+        rows.append(behaviour(10**9 + place, user, "tea", 0, **target, **{n.USER_VALUES: {"country": "Peru"}}))
+    sequences = user_sequences(log_frame(spark, rows), items_frame(spark), vocabulary_frame(spark), source())
+    section = TuplesSection(
+        history_length=30, train_days=30, validation_days=1, test_days=1, targets_per_user=99, files=1
+    )
+    made = rows_of(build_tuples(sequences, future.date(), section))
+    last = [row for row in made if row[n.EVENT_ID] >= f"{10**9:06d}" and len(row[n.EVENT_ID]) > 9]
+    assert len(last) == len(by_user(rows))
+    for row in made:
+        knows = ITEM_INDEX["-1"] in row[n.HISTORY], row[n.PROFILE] == [COUNTRIES["Peru"]]
+        expected = seen if row in last else row[n.TARGET_TIME] > future
+        # With the target just before the plant, the plant's own tuple knows the target's country and not its own item.
+        if row[n.ITEM_ID] == "-1" and later_us < 0:
+            expected = False
+            knows = knows[0], False
+        assert knows == (expected, expected), row
+    assert DAY < future.date()

@@ -1,0 +1,149 @@
+"""The measures of a night on a world so small that every rank can be found by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from mind.config import EvaluationSection
+from mind.errors import BrokenPromise
+from mind.evaluation import evaluate
+from mind.model import MIND, best_scores, save
+from mind.tables import names as n
+from mind.tables.manifest import Manifest
+from mind.training.assessment import POPULARITY, Assessment
+from mind.training.night import by_position, night_of
+from mind.training.scoring import ModelScorer, evaluation_batches
+from tests.training.small_night import manifest_of, write_file
+
+SECTION = EvaluationSection(cutoffs=(1, 2), main_cutoff=2, batch_size=2)
+COUNTS = np.array([5, 9, 5, 0])
+"""Of the items 2 to 5: popularity ranks them 3, then 2 or 4 by item id, then 5."""
+TARGETS = [3, 4, 2, 5, 4]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    history = [[2, 3], [5, 0], [4, 4], [3, 0], [2, 5]]
+    file = write_file(tmp_path / "test.parquet", history, [[1]] * 5, [[target] for target in TARGETS], group=2)
+    facts = {"item_features": {n.ITEM_ID: 6}, "profile_features": {"country": 3}}
+    return manifest_of([], splits={"train": [], "validation": [], "test": [file]}, **facts)
+
+
+def small_model(items: int) -> MIND:
+    return MIND(
+        item_features_VF=torch.arange(items).unsqueeze(1),
+        feature_sizes=[items],
+        profile_sizes=[2],
+        history_length=2,
+        dimension=4,
+        interests=2,
+        hidden_sizes=(5,),
+        seed=3,
+    )
+
+
+def catalogue(ids: list[str]) -> pa.Table:
+    return pa.table(
+        {
+            n.ITEM_INDEX: pa.array(range(2, 2 + len(ids)), pa.int32()),
+            n.ITEM_ID: ids,
+            n.ITEM_CODES: pa.array([[index] for index in range(2, 2 + len(ids))], pa.list_(pa.int32())),
+            n.BEHAVIOURS: pa.array(COUNTS[: len(ids)], pa.int64()),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("ids", "hits", "ndcg_at_2"),
+    [
+        # item 2 before item 4: ranks 1, 3, 2, 4, 3
+        (["a", "x", "b", "y"], (1 / 5, 2 / 5), (1 + 1 / np.log2(3)) / 5),
+        # item 4 before item 2: ranks 1, 2, 3, 4, 2
+        (["b", "x", "a", "y"], (1 / 5, 3 / 5), (1 + 2 / np.log2(3)) / 5),
+    ],
+)
+def test_popularity_hits_what_the_counts_say_and_ties_go_by_item_id(
+    manifest: Manifest, ids: list[str], hits: tuple[float, float], ndcg_at_2: float
+) -> None:
+    counts_V, ties_V = by_position(manifest, catalogue(ids))
+    found = Assessment(manifest, counts_V, ties_V, SECTION).metrics(POPULARITY)
+    assert found["rows"] == 5
+    assert (found["hit_rate_at_1"], found["hit_rate_at_2"]) == pytest.approx(hits)
+    assert found["ndcg_at_2"] == pytest.approx(ndcg_at_2)
+
+
+def ranks_by_hand(model: MIND, history: list[list[int]], known: int) -> list[int]:
+    """Of each target by a loop over items; items above `known` come last, by their place."""
+    ranks = []
+    for row, target in zip(history, TARGETS, strict=True):
+        interests = model.interests(torch.tensor([row]), torch.tensor([[1]]))
+        scores = []
+        for item in range(2, 6):
+            vector = model.item_vectors(torch.tensor([item])) if item <= known else None
+            scores.append(-np.inf if vector is None else float(best_scores(interests, vector)))
+        order = sorted(range(4), key=lambda place: (-scores[place], place))
+        ranks.append(order.index(target - 2) + 1)
+    return ranks
+
+
+@pytest.mark.parametrize("known", [5, 4, 3])
+def test_a_model_is_measured_as_a_loop_over_all_items_says_and_unknown_items_come_last(
+    tmp_path: Path, manifest: Manifest, known: int
+) -> None:
+    model = small_model(known + 1)
+    history = [[item if item <= known else 0 for item in row] for row in ([2, 3], [5, 0], [4, 4], [3, 0], [2, 5])]
+    with torch.no_grad():
+        wanted = np.array(ranks_by_hand(model, history, known))
+    save(model, tmp_path / "model", {})
+    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment.add("model", tmp_path / "model")
+    found = assessment.metrics("model")
+    assert (found["hit_rate_at_1"], found["hit_rate_at_2"]) == pytest.approx(
+        ((wanted <= 1).mean(), (wanted <= 2).mean())
+    )
+    popularity = np.array([1, 3, 2, 4, 3])
+    difference = assessment.difference("model", POPULARITY)
+    assert difference["over_popularity_hit_rate_at_2"] == pytest.approx((wanted <= 2).mean() - (popularity <= 2).mean())
+    assert difference["over_popularity_hit_rate_at_2_low"] <= difference["over_popularity_hit_rate_at_2_high"]
+
+
+def test_a_model_that_equals_itself_differs_by_nothing(tmp_path: Path, manifest: Manifest) -> None:
+    save(small_model(6), tmp_path / "model", {})
+    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment.add("one", tmp_path / "model")
+    assessment.add("two", tmp_path / "model")
+    assert set(assessment.difference("one", "two").values()) == {0.0}
+
+
+def test_an_unknown_item_gets_the_last_place_for_everybody() -> None:
+    rows = {n.HISTORY: np.array([[2, 3], [3, 0]], np.int32), n.PROFILE: np.array([[1], [0]], np.int32)}
+    rows[n.TARGET] = np.array([[5], [5]], np.int32)
+    scorer = ModelScorer(small_model(5), catalogue_size=4)
+    scores = scorer.scores({name: rows[name] for name in (n.HISTORY, n.PROFILE)})
+    assert scores.shape == (2, 4)
+    assert (scores[:, 3:] < scores[:, :3].min(axis=1, keepdims=True)).all()
+    assert evaluate(scorer, evaluation_batches(rows, 8), catalogue_size=4).tolist() == [4, 4]
+
+
+def test_a_model_that_knows_more_than_the_catalogue_is_cut_to_it() -> None:
+    batch = {n.HISTORY: np.array([[2, 7]], np.int32), n.PROFILE: np.array([[1]], np.int32)}
+    assert ModelScorer(small_model(9), catalogue_size=4).scores(batch).shape == (1, 4)
+
+
+def test_a_catalogue_that_repeats_or_exceeds_the_items_breaks_the_promise(manifest: Manifest) -> None:
+    whole = catalogue(["a", "b", "c", "d"])
+    assert night_of(manifest, whole).counts_V.tolist() == [0, 0, *COUNTS]
+    assert night_of(manifest, whole.slice(0, 2)).item_codes_VF[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    for wrong in (
+        pa.concat_tables([whole, whole.slice(3)]),
+        catalogue(["a", "b", "c", "d"]).append_column("x", [[1] * 4]),
+    ):
+        if wrong.num_rows == 4:
+            wrong = wrong.set_column(0, n.ITEM_INDEX, pa.array([2, 3, 4, 6], pa.int32()))
+        with pytest.raises(BrokenPromise, match="run build_tuples again"):
+            night_of(manifest, wrong)

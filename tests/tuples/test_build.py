@@ -1,0 +1,119 @@
+"""Training tuples are what a loop over each user's events gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+from mind.config import TuplesSection
+from mind.errors import BadInput
+from mind.features.history import user_sequences
+from mind.tables import names as n
+from mind.tuples.build import SPLITS, Window, build_tuples, count_targets, windows
+from mind.tuples.manifest import facts
+from tests.behaviours.shop import behaviour, source
+from tests.features.slow import DAY, by_user, items_frame, log_frame, random_log, tuples_of, vocabulary_frame
+from tests.storage.frames import rows_of
+
+DS = DAY + timedelta(days=11)
+
+
+def section(**changes: Any) -> TuplesSection:
+    given = {
+        "history_length": 4,
+        "train_days": 6,
+        "validation_days": 2,
+        "test_days": 3,
+        "targets_per_user": 3,
+        "files": 2,
+    }
+    return TuplesSection(**{**given, **changes})
+
+
+def sequences(spark: SparkSession, rows: list[dict], partitions: int = 2) -> DataFrame:
+    log = log_frame(spark, rows).repartition(partitions)
+    return user_sequences(log, items_frame(spark), vocabulary_frame(spark), source())
+
+
+def in_order(rows: list[dict]) -> list[dict]:
+    return sorted(rows, key=lambda row: repr(sorted(row.items())))
+
+
+@settings(max_examples=3, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), length=st.integers(1, 8), most=st.integers(1, 6))
+def test_tuples_and_their_counts_are_what_a_loop_finds(spark: SparkSession, seed: int, length: int, most: int) -> None:
+    """50 users' logs at once, with events of one instant and of unlisted items, some users with one event alone."""
+    rows, given = random_log(seed), section(history_length=length, targets_per_user=most)
+    expected = tuples_of(rows, windows(DS, given), given)
+    found = sequences(spark, rows)
+    assert rows_of(build_tuples(found, DS, given)) == in_order(expected)
+    counted = count_targets(found, DS, given)
+    assert counted.kept == dict(Counter(row[n.SPLIT] for row in expected))
+    first = windows(DS, given)["train"].first
+    in_windows = [row for events in by_user(rows).values() for row in events if first <= row[n.EVENT_DAY] <= DS]
+    unlimited = len(tuples_of(rows, windows(DS, given), section(targets_per_user=99)))
+    assert counted.behaviours == len(in_windows)
+    assert counted.without_history == len(in_windows) - unlimited
+    assert counted.above_limit == unlimited - len(expected)
+
+
+def test_partitions_and_the_order_of_rows_change_no_tuple(spark: SparkSession) -> None:
+    rows = random_log(77)
+    once = rows_of(build_tuples(sequences(spark, rows, 1), DS, section()))
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    try:
+        spark.conf.set("spark.sql.shuffle.partitions", "5")
+        assert rows_of(build_tuples(sequences(spark, rows[::-1], 7), DS, section())) == once
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", before)
+    assert once
+
+
+def test_events_of_one_instant_are_not_in_each_others_history(spark: SparkSession) -> None:
+    rows = [behaviour(1, "ann", "tea", 0)]
+    rows += [behaviour(2 + place, "ann", item, 24 * 60 * 11) for place, item in enumerate(["pot", "é", "tea"])]
+    found = rows_of(build_tuples(sequences(spark, rows), DS, section()))
+    assert [row[n.HISTORY] for row in found] == [[2, 0, 0, 0]] * 3
+
+
+def test_the_most_recent_targets_of_each_split_are_kept(spark: SparkSession) -> None:
+    rows = [behaviour(number, "ann", "tea", 6 * 60 * number) for number in range(47)]
+    found = rows_of(build_tuples(sequences(spark, rows), DS, section(targets_per_user=2)))
+    days = windows(DS, section())
+    for split in SPLITS:
+        inside = [row[n.EVENT_ID] for row in rows if days[split].first <= row[n.EVENT_DAY] <= days[split].last]
+        assert [row[n.EVENT_ID] for row in found if row[n.SPLIT] == split] == inside[-2:]
+
+
+def test_days_of_the_splits_follow_each_other_back_from_ds() -> None:
+    assert windows(date(2024, 3, 1), section()) == {
+        "train": Window(first=date(2024, 2, 19), last=date(2024, 2, 24)),
+        "validation": Window(first=date(2024, 2, 25), last=date(2024, 2, 26)),
+        "test": Window(first=date(2024, 2, 27), last=date(2024, 3, 1)),
+    }
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_empty_split_is_refused_with_its_days_and_its_key(spark: SparkSession, split: str) -> None:
+    window = windows(DS, section())[split]
+    rows = [row for row in random_log(4) if not window.first <= row[n.EVENT_DAY] <= window.last]
+    with pytest.raises(BadInput, match=rf"no {split} tuple.*{window.first} to {window.last}.*tuples\.{split}_days"):
+        count_targets(sequences(spark, rows), DS, section())
+
+
+def test_the_facts_of_a_night_add_up(spark: SparkSession) -> None:
+    counted = count_targets(sequences(spark, random_log(6)), DS, section())
+    of_sizes = {"item_id": 10, "colour": 3, "size": 2, "country": 5}
+    told = facts(source(), DS, section(), counted, of_sizes, "f00d")
+    assert list(told["item_features"]) == ["item_id", "colour", "size"]
+    assert told["profile_features"] == {"country": 5}
+    assert (told["history_length"], told["vocabulary"]) == (4, "f00d")
+    targets = told["facts"]["targets"]
+    assert targets["behaviours"] == targets["without_history"] + targets["above_limit"] + sum(targets["kept"].values())
+    assert told["facts"]["days"]["test"] == ["2024-03-10", "2024-03-12"]
