@@ -186,7 +186,8 @@ for name in {sorted(MODULES)!r}:
     importlib.import_module(name)
 from pyspark import SparkContext
 assert SparkContext._active_spark_context is None and SparkContext._gateway is None
-children = [child for task in pathlib.Path('/proc/self/task').iterdir() for child in (task / 'children').read_text().split()]
+tasks = pathlib.Path('/proc/self/task').iterdir()
+children = [child for task in tasks for child in (task / 'children').read_text().split()]
 assert not children, children
 """
     assert in_a_fresh_process(code) == ""

@@ -122,11 +122,11 @@ def test_later_files_win_over_earlier_ones_and_overrides_over_files(tmp_path: Pa
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="absent.toml does not exist"):
+    with pytest.raises(ConfigError, match=r"absent\.toml does not exist"):
         load([tmp_path / "absent.toml"], default=DEFAULT)
     broken = tmp_path / "broken.toml"
     broken.write_text("[training\n")
-    with pytest.raises(ConfigError, match="broken.toml is no valid TOML"):
+    with pytest.raises(ConfigError, match=r"broken\.toml is no valid TOML"):
         load([broken], default=DEFAULT)
 
 

@@ -19,7 +19,7 @@ NEXT = (
 
 def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
     """Rows, refusals, HitRate beside popularity, users in words, where things are, what to try next."""
-    console = Console(width=WIDTH, highlight=False)
+    console = Console(width=WIDTH, highlight=False, emoji=False)
     console.rule(f"[bold]The night of {facts.ds}")
     console.print(_rows(facts))
     if facts.quarantined:
@@ -33,7 +33,7 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
         _person(console, person)
     console.print("[bold]Where things are[/bold]")
     for name, place in facts.places.items():
-        console.print(f"  {name:<14} {escape(place)}", soft_wrap=True)
+        console.print(f"  {name:<14} {place}", soft_wrap=True, markup=False)
     console.print("\n[bold]What to try next[/bold]")
     for text in NEXT:
         console.print(f"  {text}", soft_wrap=True)
@@ -58,10 +58,10 @@ def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
 
 def _person(console: Console, person: Person) -> None:
     console.print(f"[bold]User {escape(person.user_id)}[/bold]  ({person.behaviours} behaviours routed)")
-    console.print(f"  lately: {escape(', '.join(person.recent))}")
+    console.print(f"  lately: {', '.join(person.recent)}", markup=False)
     for number, interest in enumerate(person.interests, start=1):
         because = ", ".join(f"{name} ({weight:.2f})" for name, weight in interest.because_of)
-        console.print(f"  interest {number}, mostly from: {escape(because)}")
+        console.print(f"  interest {number}, mostly from: {because}", markup=False)
         shown = ", ".join(f"#{rank} {name} ({score:.2f})" for rank, name, score in interest.candidates)
-        console.print(f"     would see: {escape(shown) or 'nothing: other interests score its items higher'}")
+        console.print(f"     would see: {shown or 'nothing: other interests score its items higher'}", markup=False)
     console.print()

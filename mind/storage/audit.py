@@ -9,6 +9,11 @@ from mind.storage.spark_schema import arrow_schema
 from mind.tables import Contract, ContractError
 
 
+def promised_columns(contract: Contract, frame: DataFrame) -> DataFrame:
+    """The contract's columns of the frame, in their order; what the frame lacks is left to `check_rows` to name."""
+    return frame.select(*[name for name in contract.column_names if name in frame.columns])
+
+
 def check_rows(contract: Contract, frame: DataFrame, outside: Column | None = None) -> int:
     """Rows of the frame, after its schema, nulls and keys were checked in one pass.
 

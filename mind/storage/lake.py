@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise, MindError
-from mind.storage.audit import check_rows
+from mind.storage.audit import check_rows, promised_columns
 from mind.storage.spark_schema import spark_schema
 from mind.tables import Contract, ContractError
 
@@ -95,7 +95,7 @@ class Lake:
         if len(contract.partition) != 1:
             raise ContractError(f"table {contract.name} has no day partition; it cannot be replaced by days")
         day = contract.partition[0]
-        frame = frame.select(*contract.column_names).persist()
+        frame = promised_columns(contract, frame).persist()
         try:
             outside = ~F.col(day).between(F.lit(first), F.lit(last))
             rows = check_rows(contract, frame, outside)
@@ -113,8 +113,9 @@ class Lake:
         """Append what `make` derives from the table as it stands, as if nobody else wrote in between.
 
         Delta accepts a transaction of one application only if its number is above the last one, so of two writers that
-        read the same version one appends and the other reads again. Plain appends would both succeed and give one
-        number twice.
+        read the same rows one appends and the other reads again. Plain appends would both succeed and give one number
+        twice. The number counts rows, which a table that is only added to never loses; versions also rise with
+        commits that add nothing (OPTIMIZE), and would let a writer pass that has not read the last rows.
 
         Returns:
             Rows added, 0 where there was nothing to add.
@@ -127,10 +128,10 @@ class Lake:
         for attempt in range(1, ATTEMPTS + 1):
             read = self.version(contract)
             held = self.spark.read.format("delta").option("versionAsOf", read).load(self.path(contract))
-            fresh = make(held).select(*contract.column_names).persist()
+            fresh = promised_columns(contract, make(held)).persist()
             try:
                 rows = check_rows(contract, fresh)
-                if rows == 0 or self._append_once(contract, fresh, read + 1):
+                if rows == 0 or self._append_once(contract, fresh, held.count() + 1):
                     log.info("%s: %s rows added", contract.name, f"{rows:,}")
                     return rows
             finally:

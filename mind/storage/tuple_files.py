@@ -11,7 +11,7 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from mind.errors import MindError
+from mind.errors import BrokenPromise, MindError
 from mind.tables.manifest import Manifest
 
 
@@ -47,5 +47,11 @@ def read_catalogue(manifest: Manifest) -> pa.Table:
     tables = []
     for file in manifest.catalogue:
         system, path = fs.FileSystem.from_uri(file.url)
-        tables.append(pq.read_table(path, filesystem=system, partitioning=None))
+        table = pq.read_table(path, filesystem=system, partitioning=None)
+        if table.num_rows != file.rows:
+            raise BrokenPromise(
+                f"{file.url} has {table.num_rows} rows, the manifest of {manifest.ds} says {file.rows}; "
+                f"run build_tuples --ds {manifest.ds} again"
+            )
+        tables.append(table)
     return pa.concat_tables(tables).sort_by("item_index")

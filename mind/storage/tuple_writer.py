@@ -9,6 +9,7 @@ import time
 from datetime import date, timedelta
 from datetime import datetime as moment
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise
-from mind.storage.audit import check_rows, content_fingerprint
+from mind.storage.audit import check_rows, content_fingerprint, promised_columns
 from mind.storage.tuple_files import night_folder
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
@@ -49,15 +50,17 @@ def write_tuples(
     folder = night_folder(root, ds)
     attempt = f"{folder}/attempt-{time.time_ns()}-{os.getpid()}"
     hashed = F.xxhash64(n.EVENT_ID)
-    tuples = tuples.withColumn(n.DS, F.lit(ds)).select(*TUPLES.column_names).persist()
-    catalogue = catalogue.withColumn(n.DS, F.lit(ds)).select(*CATALOGUE.column_names).persist()
+    tuples = promised_columns(TUPLES, tuples.withColumn(n.DS, F.lit(ds))).persist()
+    catalogue = promised_columns(CATALOGUE, catalogue.withColumn(n.DS, F.lit(ds))).persist()
     try:
         check_rows(TUPLES, tuples)
         check_rows(CATALOGUE, catalogue)
         placed = tuples.drop(n.DS).repartition(files, hashed).sortWithinPartitions(n.SPLIT, hashed, n.EVENT_ID)
-        placed.write.partitionBy(n.SPLIT).parquet(attempt)
+        # A manifest's URL is quoted; Spark takes a path letter by letter.
+        plain = unquote(attempt) if attempt.startswith("file:") else attempt
+        placed.write.partitionBy(n.SPLIT).parquet(plain)
         listed = catalogue.drop(n.DS).coalesce(1).sortWithinPartitions(n.ITEM_INDEX)
-        listed.write.parquet(f"{attempt}/catalogue")
+        listed.write.parquet(f"{plain}/catalogue")
         content = f"{content_fingerprint(tuples)}/{content_fingerprint(catalogue)}"
     finally:
         tuples.unpersist()

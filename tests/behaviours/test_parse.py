@@ -223,7 +223,7 @@ def test_sql_that_is_none_is_bad_input_too(spark: SparkSession, sql: str) -> Non
 
 def test_a_time_in_numbers_is_refused_with_the_way_to_write_it(spark: SparkSession) -> None:
     columns = SourceColumns(user_id="who", item_id="what", event_type="kind", event_time="cast(amount as bigint)")
-    with pytest.raises(BadInput, match="event_time is bigint.*timestamp_seconds"):
+    with pytest.raises(BadInput, match=r"event_time is bigint.*timestamp_seconds"):
         parsed(raw_frame(spark, [raw_row()]), columns=columns)
 
 

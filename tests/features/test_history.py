@@ -16,7 +16,6 @@ from mind.tuples.build import build_tuples
 from tests.behaviours.shop import START, behaviour, source
 from tests.features.slow import (
     COUNTRIES,
-    DAY,
     ITEM_INDEX,
     by_user,
     items_frame,
@@ -92,26 +91,21 @@ def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
 def test_a_planted_future_is_seen_only_by_what_comes_after_it(spark: SparkSession, later_us: int, seen: bool) -> None:
     """The future's item and country have codes; a target at the same instant or before may not know them."""
     rows = [row for row in random_log(5) if row[n.ITEM_ID] != "-1" and row[n.USER_VALUES]["country"] != "Peru"]
+    users = list(by_user(rows))
     future = START + timedelta(days=15)
-    for place, user in enumerate(by_user(rows)):
-        when = {n.EVENT_TIME: future, n.EVENT_DAY: future.date()}
-        rows.append(behaviour(place, user, "-1", 0, **when, **{n.USER_VALUES: {"country": "Peru"}}))
-        moment = future + timedelta(microseconds=later_us)
-        target = {n.EVENT_TIME: moment, n.EVENT_DAY: moment.date()}
-        rows.append(behaviour(10**9 + place, user, "tea", 0, **target, **{n.USER_VALUES: {"country": "Peru"}}))
+    moment = future + timedelta(microseconds=later_us)
+    for place, user in enumerate(users):
+        planted = {n.EVENT_TIME: future, n.EVENT_DAY: future.date(), n.USER_VALUES: {"country": "Peru"}}
+        rows.append(behaviour(place, user, "-1", 0, **planted))
+        rows.append(behaviour(10**9 + place, user, "tea", 0, **{n.EVENT_TIME: moment, n.EVENT_DAY: moment.date()}))
     sequences = user_sequences(log_frame(spark, rows), items_frame(spark), vocabulary_frame(spark), source())
     section = TuplesSection(
         history_length=30, train_days=30, validation_days=1, test_days=1, targets_per_user=99, files=1
     )
     made = rows_of(build_tuples(sequences, future.date(), section))
-    last = [row for row in made if row[n.EVENT_ID] >= f"{10**9:06d}" and len(row[n.EVENT_ID]) > 9]
-    assert len(last) == len(by_user(rows))
+    targets = {str(10**9 + place) for place in range(len(users))}
+    assert targets <= {row[n.EVENT_ID] for row in made}
     for row in made:
         knows = ITEM_INDEX["-1"] in row[n.HISTORY], row[n.PROFILE] == [COUNTRIES["Peru"]]
-        expected = seen if row in last else row[n.TARGET_TIME] > future
-        # With the target just before the plant, the plant's own tuple knows the target's country and not its own item.
-        if row[n.ITEM_ID] == "-1" and later_us < 0:
-            expected = False
-            knows = knows[0], False
+        expected = seen and row[n.EVENT_ID] in targets
         assert knows == (expected, expected), row
-    assert DAY < future.date()

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from mlflow.tracking import MlflowClient
 
+from mind.config import Config
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
+from mind.tracking.registry import Registry
 
 DS = date(2011, 12, 8)
 ITEMS = 40
 HISTORY_LENGTH = 6
+ROWS = (90, 61)
+"""Training rows of the two files. In batches of 32 a rank: 32, 32, 26 beside 32, 29, 0."""
 COLOURS = 5
 COUNTRIES = 4
 
@@ -96,7 +102,7 @@ def manifest_of(train: list[TupleFile], **more: object) -> Manifest:
     return Manifest.model_validate(facts | more)
 
 
-def write_night(folder: Path, train: Sequence[int] = (90, 61), seed: int = 1) -> Manifest:
+def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1) -> Manifest:
     """A night on `ITEMS` items with a colour, and users with a country; its manifest and configuration lie in `folder`.
 
     Items come in two halves and users stay in theirs, so there is something to learn.
@@ -146,3 +152,20 @@ def _random_file(path: Path, rows: int, random: np.random.Generator, colours: li
         item = int(random.choice(half))
         target.append([item, colours[item]])
     return write_file(path, history, profile, target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A store in which the job ran twice, beside runs that were left behind before."""
+
+    folder: Path
+    manifest: Manifest
+    config: Config
+    client: MlflowClient
+    left_behind: str
+    of_others: str
+    printed: list[str]
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.config.tracking)

@@ -1,4 +1,4 @@
-"""Two processes of the real launcher train the model that one process would: same gradients, same weights, same bits."""
+"""Two processes of the real launcher train the model that one process would."""
 
 from __future__ import annotations
 
@@ -17,55 +17,50 @@ from mind.launch import environment
 from mind.model import MIND, NegativeSampler, generator_for
 from mind.storage.tuple_files import read_catalogue
 from mind.tables.manifest import Manifest
+from mind.tracking.registry import CHALLENGER
 from mind.training.distributed import Ranks
 from mind.training.loader import Batch, TupleLoader
 from mind.training.night import night_of
 from mind.training.trainer import Night, Trainer, build_model
-from tests.training.small_night import DS, write_night
-from tests.training.train_ranks import known_gradients
+from tests.training.small_night import DS, Trained
+from tests.training.train_ranks import IN_BATCH, known_gradients
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = Path(__file__).with_name("train_ranks.py")
-ROWS = (90, 61)
-"""Of batches of 32 a rank: 32, 32, 26 beside 32, 29, 0."""
 
 
-def launched(folder: Path, out: str, *overrides: str) -> Path:
-    (folder / out).mkdir()
-    words = ["torchrun", "--standalone", "--nproc-per-node=2", str(SCRIPT), str(folder), DS.isoformat()]
-    done = subprocess.run(
-        [*words, str(folder / out), *overrides],
-        env=environment(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def folder(trained: Trained) -> Path:
+    return trained.folder
+
+
+@pytest.fixture(scope="module")
+def manifest(trained: Trained) -> Manifest:
+    return trained.manifest
+
+
+@pytest.fixture(scope="module")
+def launched(trained: Trained) -> Path:
+    """What two ranks wrote down."""
+    out = trained.folder / "launched"
+    out.mkdir()
+    words = [
+        "torchrun",
+        "--standalone",
+        "--nproc-per-node=2",
+        str(SCRIPT),
+        str(trained.folder),
+        DS.isoformat(),
+        str(out),
+    ]
+    done = subprocess.run(words, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder / out
+    return out
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("night")
-
-
-@pytest.fixture(scope="module")
-def manifest(folder: Path) -> Manifest:
-    return write_night(folder, train=ROWS)
-
-
-IN_BATCH = ("training.sampler=in_batch", "training.epochs=1")
-
-
-@pytest.fixture(scope="module")
-def two_ranks(folder: Path, manifest: Manifest) -> Path:
-    return launched(folder, "once", *IN_BATCH)
-
-
-@pytest.fixture(scope="module")
-def two_ranks_again(folder: Path, manifest: Manifest) -> Path:
-    return launched(folder, "again", *IN_BATCH)
+def two_ranks(launched: Path) -> Path:
+    return launched / "in_batch"
 
 
 def configured(folder: Path, *overrides: str) -> Config:
@@ -129,8 +124,8 @@ def assert_near(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         )
 
 
-def test_gradients_are_the_sums_over_ranks_and_the_same_bits_on_all(two_ranks: Path) -> None:
-    first, second = (load_file(two_ranks / f"gradients-{rank}.safetensors") for rank in (0, 1))
+def test_gradients_are_the_sums_over_ranks_and_the_same_bits_on_all(launched: Path) -> None:
+    first, second = (load_file(launched / f"gradients-{rank}.safetensors") for rank in (0, 1))
     parameters = [[*tables, *dense] for tables, dense in (known_gradients(rank) for rank in (0, 1))]
     for place, (mine, other) in enumerate(zip(*parameters, strict=True)):
         assert mine.grad is not None
@@ -166,9 +161,22 @@ def test_all_ranks_end_with_the_same_bits_and_the_same_metrics(two_ranks: Path) 
     assert [told[0][name] for name in shared] == [told[1][name] for name in shared]
 
 
-def test_two_identical_trainings_are_equal_to_the_bit(two_ranks: Path, two_ranks_again: Path) -> None:
-    once, again = ((place / "weights-0.safetensors").read_bytes() for place in (two_ranks, two_ranks_again))
-    assert once == again
+def test_two_identical_trainings_are_equal_to_the_bit(launched: Path, trained: Trained) -> None:
+    again = load_file(launched / "plain" / "weights-0.safetensors")
+    registered = trained.registry.folder(trained.registry.need(CHALLENGER)) / "model.safetensors"
+    once = load_file(registered)
+    assert once.keys() == again.keys()
+    assert all(torch.equal(value, again[name]) for name, value in once.items())
+
+
+def test_a_loss_that_is_no_number_stops_all_ranks_and_registers_nothing(launched: Path, trained: Trained) -> None:
+    told = {(launched / f"diverged-{rank}.txt").read_text() for rank in (0, 1)}
+    assert len(told) == 1, "the ranks stopped at different steps"
+    assert "no weights were kept and nothing is registered" in told.pop()
+    assert not trained.client.search_registered_models("name = 'other'")
+    experiment = trained.client.get_experiment_by_name("mind").experiment_id
+    [run] = trained.client.search_runs([experiment], "params.learning_rate = '1e+30'")
+    assert run.info.status == "FAILED"
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "mixed"])

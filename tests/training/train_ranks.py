@@ -14,11 +14,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mind.config import load
+from mind.config import Config, load
 from mind.storage.tuple_files import read_catalogue, read_manifest
+from mind.tracking.registry import Registry
 from mind.training.distributed import Ranks, ranks
 from mind.training.night import night_of
-from mind.training.trainer import Trainer, build_model
+from mind.training.session import train_and_register
+from mind.training.trainer import Diverged, Night, Trainer, build_model
+
+IN_BATCH = ("training.sampler=in_batch", "training.epochs=1")
+EXPLODING = ("training.learning_rate=1e30", "model.normalise=false", "tracking.model_name=other")
 
 
 def known_gradients(rank: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -28,7 +33,8 @@ def known_gradients(rank: int) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     touched = [[[1, 1, 3], [0, 6]], [[9, 3], []]][rank]
     for table, rows in zip(tables, touched, strict=True):
         values = torch.randn(len(rows), 4, generator=generator)
-        table.grad = torch.sparse_coo_tensor(torch.tensor([rows], dtype=torch.int64), values, table.shape)
+        places = torch.tensor([rows], dtype=torch.int64)
+        table.grad = torch.sparse_coo_tensor(places, values, table.shape, check_invariants=True)
     dense = [nn.Parameter(torch.zeros(shape)) for shape in ((3, 2), (5,))]
     for parameter in dense:
         parameter.grad = torch.randn(parameter.shape, generator=generator)
@@ -42,21 +48,33 @@ def summed(group: Ranks) -> dict[str, torch.Tensor]:
     return {name: value.contiguous() for name, value in held.items()}
 
 
+def trained(night: Night, config: Config, group: Ranks, out: Path) -> None:
+    """Train, and write down this rank's weights and metrics."""
+    out.mkdir(exist_ok=True)
+    network = build_model(config.model, night, config.training.seed)
+    metrics = []
+    trainer = Trainer(night, network, config.training, config.evaluation, group)
+    best = trainer.run(lambda epoch, found: metrics.append(found))
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, out / f"weights-{group.rank}.safetensors")
+    (out / f"metrics-{group.rank}.json").write_text(json.dumps({"best": best, "metrics": metrics}))
+
+
 def main() -> None:
-    folder, ds, out, *overrides = sys.argv[1:]
-    config = load([Path(folder) / "night.toml"], overrides)
-    manifest = read_manifest(config.lake.root, date.fromisoformat(ds))
+    folder, ds, out = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), Path(sys.argv[3])
+    plain, in_batch, exploding = (load([folder / "night.toml"], changes) for changes in ((), IN_BATCH, EXPLODING))
+    manifest = read_manifest(plain.lake.root, ds)
     night = night_of(manifest, read_catalogue(manifest))
-    with ranks(config.training.threads_per_process) as group:
-        save_file(summed(group), f"{out}/gradients-{group.rank}.safetensors")
-        network = build_model(config.model, night, config.training.seed)
-        metrics = []
-        trainer = Trainer(night, network, config.training, config.evaluation, group)
-        best = trainer.run(lambda epoch, found: metrics.append(found))
-        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-        save_file(weights, f"{out}/weights-{group.rank}.safetensors")
-        told = json.dumps({"best": best, "metrics": metrics})
-        (Path(out) / f"metrics-{group.rank}.json").write_text(told)
+    with ranks(1) as group:
+        save_file(summed(group), out / f"gradients-{group.rank}.safetensors")
+        trained(night, in_batch, group, out / "in_batch")
+        trained(night, plain, group, out / "plain")
+        rank = group.rank
+    try:
+        registry = Registry(exploding.tracking)
+        train_and_register(night, ds, registry, exploding.model, exploding.training, exploding.evaluation)
+    except Diverged as error:
+        (out / f"diverged-{rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":

@@ -93,9 +93,9 @@ def test_the_most_recent_targets_of_each_split_are_kept(spark: SparkSession) -> 
 
 def test_days_of_the_splits_follow_each_other_back_from_ds() -> None:
     assert windows(date(2024, 3, 1), section()) == {
-        "train": Window(first=date(2024, 2, 19), last=date(2024, 2, 24)),
-        "validation": Window(first=date(2024, 2, 25), last=date(2024, 2, 26)),
-        "test": Window(first=date(2024, 2, 27), last=date(2024, 3, 1)),
+        "train": Window(first=date(2024, 2, 20), last=date(2024, 2, 25)),
+        "validation": Window(first=date(2024, 2, 26), last=date(2024, 2, 27)),
+        "test": Window(first=date(2024, 2, 28), last=date(2024, 3, 1)),
     }
 
 
