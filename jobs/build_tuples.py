@@ -3,11 +3,11 @@
 from mind.baselines.popularity import item_counts
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
-from mind.config import load_source
 from mind.features.entities import known_items
 from mind.features.history import user_sequences
 from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
+from mind.source import load_source
 from mind.storage.audit import content_fingerprint
 from mind.storage.lake import Lake
 from mind.storage.session import session

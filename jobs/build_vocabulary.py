@@ -2,10 +2,10 @@
 
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
-from mind.config import load_source
 from mind.features.entities import items_as_of, users_as_of
 from mind.features.vocabulary import new_entries, observed_values
 from mind.launch import Run, job
+from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USERS, VOCABULARY

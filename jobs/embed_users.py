@@ -2,13 +2,13 @@
 
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
-from mind.config import load_source
 from mind.features.entities import known_items
 from mind.features.history import histories_at_end, user_sequences
 from mind.features.vocabulary import entries_below
 from mind.launch import Run, job
 from mind.serving.embedding import embed_users, serving_model
 from mind.serving.night import stamped
+from mind.source import load_source
 from mind.storage.audit import content_fingerprint
 from mind.storage.lake import Lake
 from mind.storage.session import session

@@ -1,8 +1,8 @@
 """Raw log -> behaviours, quarantine."""
 
 from mind.behaviours.ingest import ingest
-from mind.config import load_source
 from mind.launch import Run, job
+from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.raw_log import read_raw_log
 from mind.storage.session import session

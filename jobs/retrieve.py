@@ -3,11 +3,11 @@
 from mind.baselines.popularity import item_counts
 from mind.behaviours.days import last_days, until
 from mind.behaviours.standing import standing
-from mind.config import load_source
 from mind.launch import Run, job
 from mind.serving.embedding import serving_model
 from mind.serving.night import check_versions, stamped, touched
 from mind.serving.searching import build_index, fallback, retrieve
+from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEM_VECTORS, STAGED, USER_INTERESTS, USERS

@@ -8,41 +8,15 @@ section it uses; the whole configuration never travels.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mind.errors import MindError
+from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
 DEFAULT_FILE = Path("conf/default.toml")
-SOURCES = Path("conf/sources")
-
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Scale = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-
-
-class ConfigError(MindError):
-    """A configuration that cannot be used; the message names the file or key, the value and the rule."""
-
-
-class Section(BaseModel):
-    """What every section shares: frozen, no unknown keys, and a field's description gives its unit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
-
-
-def _known_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{value!r} is no IANA time zone; write one such as 'UTC' or 'Europe/London'") from error
-    return value
 
 
 class LakeSection(Section):
@@ -51,7 +25,7 @@ class LakeSection(Section):
     root: str = Field(min_length=1, description="folder or URI that holds every table")
     time_zone: str = Field(description="IANA time zone in which `ds` is a day")
 
-    _zone = field_validator("time_zone")(_known_zone)
+    _zone = field_validator("time_zone")(known_zone)
 
 
 class SparkSection(Section):
@@ -204,21 +178,6 @@ class Config(Section):
         return self
 
 
-def read_toml(file: Path) -> dict[str, Any]:
-    """The tables of one TOML file.
-
-    Raises:
-        ConfigError: the file is missing or is no TOML.
-    """
-    try:
-        with file.open("rb") as handle:
-            return tomllib.load(handle)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{file} does not exist; give the path of a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is no valid TOML: {error}") from error
-
-
 def _override(text: str) -> tuple[str, str, Any]:
     """`section.key=value`, the value read as TOML where it is TOML, otherwise as a plain string."""
     name, equals, raw = text.partition("=")
@@ -229,19 +188,6 @@ def _override(text: str) -> tuple[str, str, Any]:
         return section, key, tomllib.loads(f"v = {raw}")["v"]
     except tomllib.TOMLDecodeError:
         return section, key, raw
-
-
-def build(model: type[BaseModel], values: Mapping[str, Any], origin: str) -> Any:
-    """`model` made from `values`; a refusal lists every fault with its key, value and rule."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        faults = [
-            f"  {'.'.join(str(part) for part in fault['loc']) or '(all)'}: {fault['msg']}"
-            + (f" (found {fault['input']!r})" if fault["type"] not in ("missing", "value_error") else "")
-            for fault in error.errors()
-        ]
-        raise ConfigError(f"{origin} cannot be used:\n" + "\n".join(faults)) from error
 
 
 def load(files: Iterable[Path] = (), overrides: Iterable[str] = (), default: Path = DEFAULT_FILE) -> Config:
@@ -263,55 +209,3 @@ def load(files: Iterable[Path] = (), overrides: Iterable[str] = (), default: Pat
     origin = " + ".join([str(file) for file in [default, *files]] + list(overrides))
     config: Config = build(Config, merged, origin)
     return config
-
-
-class RefuseRule(Section):
-    """Rows that are no behaviours: they go to quarantine under `reason`."""
-
-    reason: Name = Field(description="written to the quarantine table")
-    where: str = Field(min_length=1, description="Spark SQL over raw columns and event columns; true: refused")
-    bad: bool = Field(default=False, description="counts towards ingest.bad_row_limit")
-
-
-class SourceColumns(Section):
-    """What a raw row says, as Spark SQL over the raw columns."""
-
-    user_id: str
-    item_id: str
-    event_type: str
-    event_time: str
-    quantity: str = "1.0"
-
-
-class Source(Section):
-    """One raw log: how its rows become behaviours. The SQL in it is code: review it as code."""
-
-    name: Name
-    description: str = Field(min_length=1, description="where the data come from")
-    format: Literal["parquet", "csv", "json", "delta"]
-    path: str = Field(min_length=1, description="default place of the log")
-    options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
-    time_zone: str = Field(description="of event_time where that carries none")
-    columns: SourceColumns
-    positive_events: tuple[str, ...] = Field(min_length=1, description="event types that show interest")
-    cancelling_events: tuple[str, ...] = Field(default=(), description="event types that undo a positive one")
-    item_attributes: dict[Name, str] = Field(default_factory=dict, description="shown to people, never trained on")
-    item_features: dict[Name, str] = Field(default_factory=dict, description="Fi beside the item id")
-    user_features: dict[Name, str] = Field(default_factory=dict, description="Pu")
-    refuse: tuple[RefuseRule, ...] = ()
-
-    _zone = field_validator("time_zone")(_known_zone)
-
-
-def load_source(name: str, folder: Path = SOURCES) -> Source:
-    """The source description `folder/name.toml`.
-
-    Raises:
-        ConfigError: there is none of that name, or it breaks a rule.
-    """
-    file = folder / f"{name}.toml"
-    if not file.exists():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml"))) or "none"
-        raise ConfigError(f"ingest.source {name!r} has no file {file}; known sources: {known}")
-    source: Source = build(Source, read_toml(file), str(file))
-    return source

@@ -199,7 +199,7 @@ def run(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequen
         if code:
             sys.stdout.write(
                 f"\nThe run for {ds} stopped in {' + '.join(names)} (exit code {code}). Nothing after it ran; "
-                f"readers see the last night that was published. When the cause is mended, run the same command again.\n"
+                f"readers see the last night that was published. When it is mended, run the same command again.\n"
             )
             sys.exit(code if code > 0 else 128 - code)
     sys.stdout.write(f"\n{len(steps)} steps for {ds} in {time.monotonic() - started:.0f} s\n")

@@ -18,20 +18,22 @@ ROOMS = {
     # room: (packages of others, parts of ours); its own room is always allowed
     "mind.errors": (set(), set()),
     "mind.preflight": (set(), set()),
-    "mind.config": ({"pydantic"}, {"mind.errors"}),
+    "mind.sections": ({"pydantic"}, {"mind.errors"}),
+    "mind.config": ({"pydantic"}, {"mind.errors", "mind.sections"}),
+    "mind.source": ({"pydantic"}, {"mind.errors", "mind.sections"}),
     "mind.launch": (set(), {"mind.preflight", "mind.config", "mind.errors"}),
     "mind.tables": ({"pyarrow", "pydantic"}, {"mind.errors"}),
-    "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.tables", "mind.errors"}),
-    "mind.features": ({"pyspark", "numpy"}, {"mind.config", "mind.tables", "mind.errors"}),
+    "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
+    "mind.features": ({"pyspark", "numpy"}, {"mind.source", "mind.tables", "mind.errors"}),
     "mind.tuples": (
         {"pyspark"},
-        {"mind.config", "mind.tables", "mind.errors", "mind.features", "mind.behaviours"},
+        {"mind.config", "mind.source", "mind.tables", "mind.errors", "mind.features", "mind.behaviours"},
     ),
-    "mind.baselines": ({"pyspark"}, {"mind.config", "mind.tables", "mind.errors"}),
+    "mind.baselines": ({"pyspark"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
     "mind.model": ({"torch", "safetensors"}, set()),
     "mind.retrieval": ({"numpy", "faiss"}, set()),
     "mind.evaluation": ({"numpy"}, set()),
-    "mind.storage": ({"pyspark", "delta", "pyarrow", "pydantic"}, {"mind.tables", "mind.config", "mind.errors"}),
+    "mind.storage": ({"pyspark", "delta", "pyarrow", "pydantic"}, {"mind.tables", "mind.source", "mind.errors"}),
 }
 EXCEPTIONS = {"mind.storage.jars": {"mind.launch", "mind.preflight"}}
 
@@ -89,8 +91,9 @@ def _collect(node: ast.AST, found: set[str]) -> None:
 
 
 def others(file: Path) -> set[str]:
-    """The packages of others, without the standard library."""
-    return {name.split(".")[0] for name in imports_of(file)} - set(sys.stdlib_module_names) - {"mind", "__future__"}
+    """The packages of others, without the standard library; py4j is Spark's bridge, so it counts as Spark."""
+    found = {name.split(".")[0] for name in imports_of(file)} - set(sys.stdlib_module_names) - {"mind", "__future__"}
+    return {"pyspark" if name == "py4j" else name for name in found}
 
 
 def ours(module: str) -> set[str]:

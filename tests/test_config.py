@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mind.config import DEFAULT_FILE, SOURCES, Config, ConfigError, load, load_source
+from mind.config import DEFAULT_FILE, Config, ConfigError, load
+from mind.source import SOURCES, load_source
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = ROOT / DEFAULT_FILE

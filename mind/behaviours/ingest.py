@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from mind.behaviours.days import last_days
 from mind.behaviours.parse import parse
-from mind.config import IngestSection, Source
+from mind.config import IngestSection
 from mind.errors import BadInput, BrokenPromise, told_by_spark
+from mind.source import Source
 from mind.tables import names as n
 
 log = logging.getLogger("mind")

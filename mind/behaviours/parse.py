@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, TimestampNTZType, TimestampType
 
-from mind.config import Source
 from mind.errors import BadInput
+from mind.source import Source
 from mind.tables import names as n
 
 UNREADABLE_TIME = "unreadable_time"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from mind.config import Source
+from mind.source import Source
 from mind.tables import names as n
 
 _UNDOES = "undoes"

@@ -7,8 +7,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from mind.config import Source
 from mind.features.vocabulary import ITEM, UNKNOWN, encode, item_features, profile_features
+from mind.source import Source
 from mind.tables import names as n
 
 

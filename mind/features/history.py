@@ -10,8 +10,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from mind.config import Source
 from mind.features.vocabulary import MISSING, encode, profile_features
+from mind.source import Source
 from mind.tables import names as n
 
 EVENTS = "events"

@@ -7,7 +7,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from mind.config import Source
+from mind.source import Source
 from mind.tables import names as n
 
 MISSING = 0

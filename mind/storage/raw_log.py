@@ -7,8 +7,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from mind.config import Source
 from mind.errors import BadInput, told_by_spark
+from mind.source import Source
 from mind.tables import names as n
 
 

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from mind.config import Source, TuplesSection
+from mind.config import TuplesSection
 from mind.features.vocabulary import item_features, profile_features
+from mind.source import Source
 from mind.tuples.build import Targets, windows
 
 

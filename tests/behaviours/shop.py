@@ -9,7 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from mind.config import IngestSection, RefuseRule, Source, SourceColumns
+from mind.config import IngestSection
+from mind.source import RefuseRule, Source, SourceColumns
 from mind.tables import names as n
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 12, 31)

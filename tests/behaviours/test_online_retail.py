@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mind.behaviours.ingest import Ingested, ingest
 from mind.behaviours.standing import standing
-from mind.config import IngestSection, load_source
+from mind.config import IngestSection
+from mind.source import load_source
 from mind.storage.raw_log import read_raw_log
 from mind.tables import names as n
 from tests.storage.frames import rows_of

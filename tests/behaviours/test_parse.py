@@ -14,8 +14,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.behaviours.parse import parse
-from mind.config import SourceColumns
 from mind.errors import BadInput
+from mind.source import SourceColumns
 from mind.tables import names as n
 from tests.behaviours.shop import FIRST, LAST, raw_frame, raw_row, rule, source
 from tests.storage.frames import rows_of

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import date
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
@@ -51,7 +51,7 @@ def slowly_added(held: dict, counts: dict, minimum: int) -> dict[tuple[str, str]
     return {key: index for key, index in numbers.items() if key not in held}
 
 
-@settings(max_examples=2, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), minimum=st.integers(1, 3))
 def test_over_nights_the_old_indexes_stay_and_the_new_ones_follow(spark: SparkSession, seed: int, minimum: int) -> None:
     chance = random.Random(seed)

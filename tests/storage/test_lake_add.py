@@ -52,8 +52,7 @@ def test_a_rerun_adds_nothing_and_a_later_night_moves_nothing(spark: SparkSessio
 def race(lake: Lake, foreign: Callable[[], object]) -> None:
     """A second writer reads while the first has read and not yet written, and writes after it."""
     both_read, first_wrote = Event(), Event()
-    spark = lake.spark
-    plain = {name: appends(spark, *values) for name, values in {"first": "abc", "second": "cde"}.items()}
+    plain = {name: appends(lake.spark, *values) for name, values in {"first": "abc", "second": "cde"}.items()}
 
     def first(held: DataFrame) -> DataFrame:
         fresh = plain["first"](held).persist()

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
@@ -45,7 +45,7 @@ def in_order(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: repr(sorted(row.items())))
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 8), most=st.integers(1, 6))
 def test_tuples_and_their_counts_are_what_a_loop_finds(spark: SparkSession, seed: int, length: int, most: int) -> None:
     """50 users' logs at once, with events of one instant and of unlisted items, some users with one event alone."""
