@@ -31,11 +31,10 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         widths = [dimension + profile_width, *hidden_sizes, dimension]
-        self.layers = nn.ModuleList(
-            # Built without values: torch would draw them from its global generator.
-            nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-            for inputs, outputs in pairwise(widths)
-        )
+        # torch draws starting values from its global generator, which is put back. (The meta device would draw none,
+        # but costs 4 s in every process: it loads torch's reference implementations.)
+        with torch.random.fork_rng(devices=[]):
+            self.layers = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths))
         with torch.no_grad():
             for index, layer in enumerate(self.layers):
                 gain = 1.0 if index == len(self.layers) - 1 else math.sqrt(2.0)

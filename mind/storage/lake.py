@@ -34,8 +34,6 @@ CONFLICT = re.compile(
 PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
     "delta.dataSkippingNumIndexedCols": "8",
-    # Every task that holds a day's rows would write a file of its own: 1,200 files for a year of a small log.
-    "delta.autoOptimize.optimizeWrite": "true",
 }
 
 
@@ -102,8 +100,10 @@ class Lake:
             if rows == 0 and not may_be_empty:
                 raise BrokenPromise(f"table {contract.name}: no rows for {first} to {last}; refusing to empty them")
             self._create(contract)
+            # Else every task that holds rows of a day writes a file of its own for it: 1,200 for a small year.
+            placed = frame if first == last else frame.repartitionByRange(day, *contract.key)
             where = f"{day} >= DATE'{first.isoformat()}' AND {day} <= DATE'{last.isoformat()}'"
-            self._with_retries(contract, lambda: self._overwrite(contract, frame, where))
+            self._with_retries(contract, lambda: self._overwrite(contract, placed, where))
         finally:
             frame.unpersist()
         log.info("%s: %s rows", contract.name, f"{rows:,}")
