@@ -13,10 +13,7 @@ from pyspark.sql import SparkSession
 from mind.preflight import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBMIT = (
-    "--properties-file conf/spark/local.conf --driver-memory 2g --conf spark.sql.shuffle.partitions=2 "
-    "--conf spark.databricks.delta.snapshotPartitions=1 pyspark-shell"
-)
+SUBMIT = "--properties-file conf/spark/local.conf --driver-memory 2g pyspark-shell"
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A whole night by the real command lines, twice."""
+"""A whole night by the real command lines, and (slow) the same night again."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def test_a_person_sees_rows_refusals_hits_users_and_places(first: tuple[World, s
     assert page.count("<img") >= 4
 
 
+@pytest.mark.slow
 def test_the_same_night_again_gives_the_same_content(first: tuple[World, str], spark: SparkSession) -> None:
     world, _ = first
     before = content(spark, world)
