@@ -106,5 +106,10 @@ def content(spark: SparkSession, world: World) -> dict[str, str]:
 
 
 def _hash(frame: DataFrame) -> str:
-    rows = frame.drop("published_at", "table_version").select(F.to_json(F.struct("*")).alias("row")).toArrow()["row"].to_pylist()
+    rows = (
+        frame.drop("published_at", "table_version")
+        .select(F.to_json(F.struct("*")).alias("row"))
+        .toArrow()["row"]
+        .to_pylist()
+    )
     return f"{len(rows)} {hashlib.sha256(''.join(sorted(rows)).encode()).hexdigest()}"
