@@ -4,7 +4,6 @@ from mind.baselines.popularity import item_counts
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
 from mind.features.entities import known_items
-from mind.features.history import user_sequences
 from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
 from mind.source import load_source
@@ -13,8 +12,9 @@ from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
-from mind.tuples.build import build_tuples, count_targets, windows
+from mind.tuples.build import build_tuples, count_targets, target_sequences, training_behaviours
 from mind.tuples.manifest import facts
+from mind.tuples.splits import windows
 
 
 @job("build_tuples")
@@ -24,16 +24,18 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root)
     kept = standing(until(lake.read(BEHAVIOURS), ds), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
-    sequences = user_sequences(kept, items, vocabulary, source).persist()
+    sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples).persist()
     targets = count_targets(sequences, ds, config.tuples)
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
+    tuples = build_tuples(sequences, config.tuples)
+    counted = training_behaviours(kept, tuples, config.tuples)
     train = windows(ds, config.tuples)["train"]
     write_tuples(
         config.lake.root,
         ds,
-        tuples=build_tuples(sequences, ds, config.tuples),
-        catalogue=item_counts(kept, items, train.first, train.last),
+        tuples=tuples,
+        catalogue=item_counts(counted, items, train.first, train.last),
         files=config.tuples.files,
         expected=targets.kept,
         facts=facts(source, ds, config.tuples, targets, of_sizes, fingerprint),

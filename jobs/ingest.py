@@ -6,7 +6,7 @@ from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.raw_log import read_raw_log
 from mind.storage.session import session
-from mind.tables import BEHAVIOURS, QUARANTINE
+from mind.tables import BEHAVIOURS, FORGOTTEN, QUARANTINE
 
 
 @job("ingest")
@@ -15,7 +15,8 @@ def main(run: Run) -> None:
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root)
     raw = read_raw_log(lake.spark, source, config.ingest.path or source.path)
-    night = ingest(raw, source, config.ingest, config.lake.time_zone, run.ds)
+    forgotten = lake.read_or_empty(FORGOTTEN)
+    night = ingest(raw, source, config.ingest, config.lake.time_zone, run.ds, forgotten)
     refused = lake.replace(QUARANTINE, night.quarantine, run.ds, run.ds, may_be_empty=True)
     accepted = lake.replace(BEHAVIOURS, night.behaviours, night.first, night.last)
     night.check_sums(accepted, refused)

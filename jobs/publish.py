@@ -2,11 +2,11 @@
 
 from mind.launch import Run, job
 from mind.publishing.gates import judge, measure, require
-from mind.publishing.publication import is_published, lists_before, new_publication
+from mind.publishing.publication import as_json, is_published, lists_before, new_publication
 from mind.storage.audit import content_fingerprint
 from mind.storage.lake import Lake
 from mind.storage.session import session
-from mind.tables import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, STAGED, USER_INTERESTS, USERS
+from mind.tables import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, RECALL_SAMPLE, STAGED, USER_INTERESTS, USERS
 
 
 @job("publish")
@@ -19,6 +19,7 @@ def main(run: Run) -> None:
         users=lake.read(USERS, ds),
         interests=lake.read(USER_INTERESTS, ds),
         catalogue=lake.read(ITEM_VECTORS, ds),
+        recalls=lake.read(RECALL_SAMPLE, ds),
         wanted=config.retrieval.candidates,
     )
     publications = lake.read_or_empty(PUBLICATIONS)
@@ -29,7 +30,7 @@ def main(run: Run) -> None:
         return
     lake.replace(CANDIDATES, staged, ds, ds)
     version, model = lake.version(CANDIDATES), staged.first().model_version  # type: ignore[union-attr]
-    lake.add(PUBLICATIONS, lambda held: new_publication(held, ds, content, version, model, gates))
+    lake.add(PUBLICATIONS, lambda held: new_publication(held, ds, content, version, model, as_json(gates)))
 
 
 if __name__ == "__main__":

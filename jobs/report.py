@@ -7,6 +7,7 @@ from mind.launch import Run, job
 from mind.report.facts import NightFacts, count_rows, refused_by_reason, users_by_interests, verdicts
 from mind.report.page import write_page
 from mind.report.people import REASONS, choose, describe
+from mind.report.prometheus import write_metrics
 from mind.report.summary import print_summary
 from mind.serving.embedding import serving_model
 from mind.serving.explaining import interest_reasons
@@ -54,6 +55,7 @@ def main(run: Run) -> None:
         places={"tables": lake.root, "MLflow store": registry.place, "report": str(page)},
     )
     write_page(facts, config.evaluation.cutoffs, Path(config.report.folder))
+    write_metrics(facts, Path(config.report.folder))
     print_summary(facts, config.evaluation.cutoffs)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from mind.operating import LogsSection, MaintenanceSection, ScheduleSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
 DEFAULT_FILE = Path("conf/default.toml")
@@ -33,6 +34,7 @@ class SparkSection(Section):
 
     properties_file: str = Field(description="file of Spark properties given to spark-submit")
     driver_memory: str = Field(pattern=r"^\d+[mg]$", description="JVM heap of the driver, e.g. 2g")
+    one_application: bool = Field(description="hold one Spark application from a night's first step to its last")
 
 
 class IngestSection(Section):
@@ -40,6 +42,7 @@ class IngestSection(Section):
 
     source: Name = Field(description="name of a file in conf/sources, without .toml")
     path: str = Field(description="raw log: file, folder or URI; empty means the path in the source file")
+    watermark: str = Field(description="file that holds the moment up to which the log is complete; empty: no waiting")
     look_back_days: Positive = Field(description="days up to and including ds that a run writes again")
     bad_row_limit: Share = Field(description="largest share of bad rows, as the source defines bad")
 
@@ -54,11 +57,21 @@ class TuplesSection(Section):
     """Training tuples (Iu, Pu, Fi)."""
 
     history_length: Positive = Field(description="L: most recent behaviours kept in a history")
+    split: Literal["time", "last", "paper"] = Field(
+        description="targets by days | each user's last one for test, the one before for validation | 18:1:1 by chance"
+    )
     train_days: Positive = Field(description="days of training targets before the validation days")
     validation_days: Positive = Field(description="days of validation targets before the test days")
     test_days: Positive = Field(description="last days up to and including ds, never trained on")
-    targets_per_user: Positive = Field(description="most recent targets kept per user and split")
+    targets_per_user: Positive = Field(description="targets kept per user and split")
+    targets_kept: Literal["latest", "random"] = Field(description="which of them are kept where there are more")
     files: Positive = Field(description="Parquet files per split; a multiple of the training ranks")
+
+    @model_validator(mode="after")
+    def _last_is_the_latest(self) -> TuplesSection:
+        if self.split == "last" and self.targets_kept == "random":
+            raise ValueError("split 'last' goes by the end of a history; set targets_kept to 'latest' with it")
+        return self
 
 
 class ModelSection(Section):
@@ -93,6 +106,8 @@ class TrainingSection(Section):
     negatives: Positive = Field(description="N: negatives shared by the global batch")
     shuffle_rows: Positive = Field(description="rows that a rank holds to shuffle")
     seed: Count = Field(description="of initial weights, order and negatives")
+    checkpoints: str = Field(min_length=1, description="folder that all ranks see; empty again after the training")
+    checkpoint_steps: Positive = Field(description="steps between two checkpoints inside an epoch")
 
     @model_validator(mode="after")
     def _batch_feeds_every_rank(self) -> TrainingSection:
@@ -125,6 +140,12 @@ class RetrievalSection(Section):
     exclude_days: Count = Field(description="items of the user's last this many days are left out; 0: none")
     fallback_days: Positive = Field(description="the popular list counts behaviours of the last this many days")
     users_per_batch: Positive = Field(description="users searched at once by a worker")
+    index: Literal["auto", "exact", "ivf", "hnsw"] = Field(
+        description="how items are searched; auto: by size and recall"
+    )
+    exact_items: Count = Field(description="auto searches exactly in catalogues of at most this many items")
+    recall: Share = Field(description="recall@N against the exact lists that an index must reach on a sample of users")
+    recall_users: Positive = Field(description="users in the sample; as many others tune the index")
 
 
 class GatesSection(Section):
@@ -134,6 +155,7 @@ class GatesSection(Section):
     maximum_fallback_share: Share = Field(description="users served by the popular list")
     minimum_user_ratio: Share = Field(description="users of this night over users of the last published one")
     minimum_coverage: Share = Field(description="share of the catalogue in at least one list")
+    minimum_recall: Share = Field(description="mean recall@N against the exact lists over the sample of users")
 
 
 class TrackingSection(Section):
@@ -165,6 +187,9 @@ class Config(Section):
     evaluation: EvaluationSection
     retrieval: RetrievalSection
     gates: GatesSection
+    maintenance: MaintenanceSection
+    schedule: ScheduleSection
+    logs: LogsSection
     tracking: TrackingSection
     report: ReportSection
 

@@ -18,190 +18,194 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Literal
 
-from mind import preflight
+from mind import preflight, run_log
 from mind.config import Config, load
 from mind.errors import MindError
+from mind.redaction import redacted
+from mind.steps import JOBS, STEPS, TRAINING, job_flags, parser
 
 log = logging.getLogger("mind")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step of the night: how it is started and what it does."""
-
-    name: str
-    runner: Literal["spark", "torchrun", "python"]
-    does: str
-
-
-STEPS: dict[str, Step] = {
-    step.name: step
-    for step in (
-        Step(name="ingest", runner="spark", does="raw log -> behaviours, quarantine"),
-        Step(name="build_vocabulary", runner="spark", does="behaviours -> vocabulary, items, users"),
-        Step(name="build_tuples", runner="spark", does="behaviours -> tuples (Parquet, manifest)"),
-        Step(name="train", runner="torchrun", does="tuples -> MLflow run, model version"),
-        Step(name="evaluate", runner="python", does="challenger, test tuples -> metrics beside popularity"),
-        Step(name="compare", runner="python", does="challenger, champion -> verdict, alias"),
-        Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
-        Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),
-        Step(name="retrieve", runner="spark", does="item_vectors, user_interests -> candidates_staged"),
-        Step(name="publish", runner="spark", does="candidates_staged, gates -> candidates, publications"),
-        Step(name="report", runner="spark", does="every table -> the night's page and summary"),
-    )
-}
-"""The night, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What a job was asked to do."""
 
-    ds: date
     config: Config
+    day: date | None = None
+    asked: Mapping[str, str | None] = field(default_factory=dict)
+    """The job's further flags (`Step.asks`), None where one was left out."""
+
+    @property
+    def ds(self) -> date:
+        """The day; only jobs that take `--ds` have one."""
+        assert self.day is not None
+        return self.day
 
 
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-        if day.isoformat() == text:
-            return day
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as YYYY-MM-DD, for example 2011-12-08")
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A Spark application as spark-submit takes it."""
+
+    name: str
+    properties_file: str
+    driver_memory: str
+    application: str
+    arguments: list[str]
+
+    @property
+    def words(self) -> list[str]:
+        return [
+            *("spark-submit", "--properties-file", self.properties_file, "--driver-memory", self.driver_memory),
+            *("--name", self.name, self.application, *self.arguments),
+        ]
 
 
-def parser(program: str) -> argparse.ArgumentParser:
-    """The flags of every job."""
-    flags = argparse.ArgumentParser(prog=program, allow_abbrev=False)
-    flags.add_argument("--ds", type=_day, required=True, metavar="YYYY-MM-DD", help="the day the run is for")
-    flags.add_argument(
-        "--config", type=Path, action="append", default=[], metavar="FILE", help="TOML over conf/default.toml"
+def submission(
+    steps: Sequence[str],
+    ds: date | str | None,
+    files: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+    asked: Mapping[str, str | None] | None = None,
+) -> Submission:
+    """One Spark step, or several that share one application."""
+    spark = load(files, overrides).spark
+    script, *chained = _script(steps)
+    return Submission(
+        name=" ".join(["mind", *dict.fromkeys([steps[0], steps[-1]]), *([] if ds is None else [str(ds)])]),
+        properties_file=spark.properties_file,
+        driver_memory=spark.driver_memory,
+        application=script,
+        arguments=[*chained, *job_flags(ds, files, overrides, asked)],
     )
-    flags.add_argument(
-        "--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE", help="one value"
-    )
-    return flags
 
 
-def chain_parser() -> argparse.ArgumentParser:
-    """The flags of `jobs/chain.py`: those of every job, and the steps that share its application."""
-    flags = parser("jobs/chain.py")
-    flags.add_argument("--steps", type=_steps, required=True, metavar="STEP,STEP", help="run one after the other")
-    return flags
-
-
-def _steps(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in STEPS:
-            raise argparse.ArgumentTypeError(f"{name!r} is no step; the steps are {', '.join(STEPS)}")
-    return names
-
-
-def job_flags(ds: date, files: Iterable[Path], overrides: Iterable[str]) -> list[str]:
-    """The common flags as words of a command line."""
-    words = ["--ds", ds.isoformat()]
-    for file in files:
-        words += ["--config", str(file)]
-    for text in overrides:
-        words += ["--set", text]
-    return words
-
-
-def command(steps: Sequence[str], ds: date, files: Sequence[Path] = (), overrides: Sequence[str] = ()) -> list[str]:
-    """The command line of one step, or of several that share one application.
+def command(
+    steps: Sequence[str],
+    ds: date | str | None,
+    files: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+    asked: Mapping[str, str | None] | None = None,
+) -> list[str]:
+    """The command line of one job, or of several steps that share one application.
 
     Raises:
-        MindError: the steps need different runners.
+        MindError: training is one of several steps and none of them is Spark's: nothing can hold them together.
     """
-    runners = {STEPS[step].runner for step in steps}
-    if len(runners) != 1 or (runners == {"torchrun"} and len(steps) > 1):
+    runners = {JOBS[step].runner for step in steps}
+    if len(steps) > 1 and "torchrun" in runners and "spark" not in runners:
         raise MindError(f"{', '.join(steps)} cannot share one application; start them one by one")
-    config = load(files, overrides)
-    script = [f"jobs/{steps[0]}.py"] if len(steps) == 1 else ["jobs/chain.py", "--steps", ",".join(steps)]
-    tail = [*script, *job_flags(ds, files, overrides)]
+    if "spark" in runners:
+        return submission(steps, ds, files, overrides, asked).words
+    tail = [*_script(steps), *job_flags(ds, files, overrides, asked)]
     if runners == {"torchrun"}:
-        return ["torchrun", "--standalone", f"--nproc-per-node={config.training.processes}", *tail]
-    if runners == {"python"}:
-        return ["python", *tail]
-    spark = config.spark
-    return [
-        *("spark-submit", "--properties-file", spark.properties_file, "--driver-memory", spark.driver_memory),
-        *("--name", f"mind {','.join(steps)} {ds}", *tail),
-    ]
+        processes = load(files, overrides).training.processes
+        return ["torchrun", "--standalone", f"--nproc-per-node={processes}", *tail]
+    return ["python", *tail]
+
+
+def _script(steps: Sequence[str]) -> list[str]:
+    return [f"jobs/{steps[0]}.py"] if len(steps) == 1 else ["jobs/chain.py", "--steps", ",".join(steps)]
 
 
 def environment() -> dict[str, str]:
-    """This process's variables, with the interpreter, its programs and a supported Java in front."""
+    """This process's variables, with its interpreter, the programs beside it and a supported Java in front."""
+    return os.environ | variables(sys.executable, os.environ)
+
+
+def variables(python: str, held: Mapping[str, str]) -> dict[str, str]:
+    """What a job needs beside the variables held: the interpreter that runs it, its programs, a supported Java."""
     java = preflight.find_java()
-    programs = Path(sys.executable).parent
+    programs = Path(python).parent
     # One thread a process unless told otherwise: ranks and Spark's workers are already one a core.
-    return (
-        {"OMP_NUM_THREADS": "1"}
-        | os.environ
-        | {
-            "JAVA_HOME": str(java),
-            "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")]),
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "PYTHONUNBUFFERED": "1",
-        }
-    )
+    return {
+        "OMP_NUM_THREADS": held.get("OMP_NUM_THREADS", "1"),
+        run_log.RUN_ID: held.get(run_log.RUN_ID) or run_log.new_run_id(),
+        "JAVA_HOME": str(java),
+        "PATH": os.pathsep.join([str(programs), held.get("PATH", "")]),
+        "PYSPARK_PYTHON": python,
+        "PYSPARK_DRIVER_PYTHON": python,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
-def job(step: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
+def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
     """Make `main(run)` a program: flags parsed, the log started, an expected error printed as one message."""
 
     def wrap(main: Callable[[Run], None]) -> Callable[[], None]:
         @functools.wraps(main)
         def program() -> None:
-            given = parser(f"jobs/{step}.py").parse_args()
-            logging.basicConfig(
-                format=f"%(asctime)s {step:<16} %(message)s",
-                datefmt="%H:%M:%S",
-                stream=sys.stdout,
-                force=True,
-            )
-            log.setLevel(logging.INFO)
+            asks = JOBS[name].asks
+            given = parser(f"jobs/{name}.py", JOBS[name]).parse_args()
+            ds: date | None = getattr(given, "ds", None)
+            started = time.monotonic()
+            run_log.start(name, ds.isoformat() if ds else None, "")
             try:
-                main(Run(ds=given.ds, config=load(given.config, given.overrides)))
+                config = load(given.config, given.overrides)
+                run_log.start(name, ds.isoformat() if ds else None, config.logs.folder)
+                log.debug("started")
+                main(Run(day=ds, config=config, asked={flag: getattr(given, flag) for flag in asks}))
             except MindError as error:
-                log.error("FAILED: %s", error)
+                log.error("FAILED: %s", error, extra=run_log.timed(started))
                 sys.exit(error.exit_code)
+            log.debug("done", extra=run_log.timed(started))
 
         return program
 
     return wrap
 
 
-def applications(steps: Iterable[str]) -> list[list[str]]:
-    """The steps grouped into applications: neighbours with the same runner share one, training stands alone."""
-    return [list(names) for _, names in groupby(steps, key=lambda name: STEPS[name].runner)]
+def applications(steps: Iterable[str], *, shared: bool) -> list[list[str]]:
+    """The steps grouped into applications.
+
+    Neighbours with the same runner share one, training stands alone. With `shared` the Spark application of the first
+    Spark step lasts until the last one, and what lies between runs inside it or, as training does, beside it.
+    """
+    groups = [list(names) for _, names in groupby(steps, key=lambda name: JOBS[name].runner)]
+    spark = [place for place, names in enumerate(groups) if JOBS[names[0]].runner == "spark"]
+    if not shared or len(spark) < 2:
+        return groups
+    first, last = spark[0], spark[-1]
+    return [*groups[:first], list(chain.from_iterable(groups[first : last + 1])), *groups[last + 1 :]]
+
+
+def start(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequence[str]) -> None:
+    """Start the steps' application and wait for it; where it fails, end this program with its exit code."""
+    # A child of a Spark driver must not find its way to the driver's JVM.
+    held = {name: value for name, value in environment().items() if not name.startswith("PYSPARK_GATEWAY")}
+    code = subprocess.run(command(steps, ds, files, overrides), env=held, check=False).returncode
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+
+
+def announce(step: str, seconds: float) -> None:
+    """Say which step begins, and how long after the first."""
+    sys.stdout.write(f"\n== {step}  [{seconds:.0f} s]\n")
+    sys.stdout.flush()
 
 
 def run(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequence[str]) -> None:
     """Run the steps in order; the first failure ends the program with its exit code."""
     started = time.monotonic()
-    for names in applications(steps):
-        words = command(names, ds, files, overrides)
-        sys.stdout.write(f"\n== {' + '.join(names)}  [{time.monotonic() - started:.0f} s]\n")
-        sys.stdout.flush()
-        code = subprocess.run(words, env=environment(), check=False).returncode
-        if code:
+    os.environ |= environment()  # one run id for all of them
+    for names in applications(steps, shared=load(files, overrides).spark.one_application):
+        if len(names) == 1:  # several are announced one by one, by jobs/chain.py
+            announce(names[0], time.monotonic() - started)
+        try:
+            start(names, ds, files, overrides)
+        except SystemExit as failed:
             sys.stdout.write(
-                f"\nThe run for {ds} stopped in {' + '.join(names)} (exit code {code}). Nothing after it ran; "
+                f"\nThe run for {ds} stopped in the step named last (exit code {failed.code}). Nothing after it ran; "
                 f"readers see the last night that was published. When it is mended, run the same command again.\n"
             )
-            sys.exit(code if code > 0 else 128 - code)
+            raise
     sys.stdout.write(f"\n{len(steps)} steps for {ds} in {time.monotonic() - started:.0f} s\n")
 
 
@@ -214,16 +218,17 @@ def main() -> None:
     night = verbs.add_parser("night", help="run every step", parents=[parser("")], add_help=False, allow_abbrev=False)
     night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion")
     given = flags.parse_args()
-    untrained = ["train", "evaluate", "compare"] if given.verb == "night" and given.skip else []
+    untrained = list(TRAINING) if given.verb == "night" and given.skip else []
     steps = given.steps if given.verb != "night" else [name for name in STEPS if name not in untrained]
     try:
         if given.verb == "show":
-            for names in applications(steps):
-                sys.stdout.write(shlex.join(command(names, given.ds, given.config, given.overrides)) + "\n")
+            for names in applications(steps, shared=False):
+                words = command(names, given.ds, given.config, given.overrides)
+                sys.stdout.write(redacted(shlex.join(words)) + "\n")
         else:
             run(steps, given.ds, given.config, given.overrides)
     except (MindError, preflight.Unfit) as error:
-        sys.exit(f"mind: {error}")
+        sys.exit(redacted(f"mind: {error}"))
 
 
 if __name__ == "__main__":

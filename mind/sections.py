@@ -19,6 +19,10 @@ Scale = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
+_WITHOUT_VALUE = ("missing", "value_error", "extra_forbidden")
+"""Faults told without the value: there is none, the message has it, or it belongs to no key and may be secret."""
+
+
 class ConfigError(MindError):
     """A configuration that cannot be used; the message names the file or key, the value and the rule."""
 
@@ -60,7 +64,7 @@ def build(model: type[BaseModel], values: Mapping[str, Any], origin: str) -> Any
     except ValidationError as error:
         faults = [
             f"  {'.'.join(str(part) for part in fault['loc']) or '(all)'}: {fault['msg']}"
-            + (f" (found {fault['input']!r})" if fault["type"] not in ("missing", "value_error") else "")
+            + (f" (found {fault['input']!r})" if fault["type"] not in _WITHOUT_VALUE else "")
             for fault in error.errors()
         ]
         raise ConfigError(f"{origin} cannot be used:\n" + "\n".join(faults)) from error

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from mind.sections import ConfigError, Name, Section, build, known_zone, read_toml
+from mind.sections import ConfigError, Name, Section, Share, build, known_zone, read_toml
 
 SOURCES = Path("conf/sources")
+ITEM_FILE = "item_file"
+USER_FILE = "user_file"
+"""The struct columns in which a raw row finds what the files say about its item and its user."""
+
+Format = Literal["parquet", "csv", "json", "delta", "python_literals"]
+"""`python_literals`: one Python dictionary a line, as the Amazon metadata of 2014 have it; read without eval."""
 
 
 class RefuseRule(Section):
@@ -18,6 +24,30 @@ class RefuseRule(Section):
     reason: Name = Field(description="written to the quarantine table")
     where: str = Field(min_length=1, description="Spark SQL over raw columns and event columns; true: refused")
     bad: bool = Field(default=False, description="counts towards ingest.bad_row_limit")
+
+
+class RefuseUsersRule(Section):
+    """Users who are no customers (robots, testers): on a day when the rule holds, all their rows are refused."""
+
+    reason: Name = Field(description="written to the quarantine table, once for each row of the user and day")
+    where: str = Field(min_length=1, description="Spark SQL aggregates over a user's accepted rows of one day")
+
+
+class FeatureFile(Section):
+    """A file about items or about users: what it says of a raw row's item or user stands beside that row.
+
+    It has no time: its values hold for every behaviour that a run writes. Behaviours keep the values that they were
+    written with, so a later version of the file changes the days looked back on and nothing older.
+    """
+
+    path: str = Field(min_length=1, description="a relative path starts at the folder that holds the log")
+    format: Format
+    options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
+    fields: str = Field(default="", description="columns and types as Spark DDL; see Source.fields")
+    key: str = Field(min_length=1, description="Spark SQL over its columns: the external id of the item or user")
+    where: str = Field(default="true", min_length=1, description="Spark SQL over its columns: rows that are used")
+    prefer: str = Field(default="0", min_length=1, description="of a key's rows, the one with the greatest value of it")
+    columns: dict[Name, str] = Field(min_length=1, description="Spark SQL over its columns, by the name they get")
 
 
 class SourceColumns(Section):
@@ -35,19 +65,44 @@ class Source(Section):
 
     name: Name
     description: str = Field(min_length=1, description="where the data come from")
-    format: Literal["parquet", "csv", "json", "delta"]
+    format: Format
     path: str = Field(min_length=1, description="default place of the log")
     options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
+    fields: str = Field(default="", description="columns and types as Spark DDL; empty: whatever the log has")
     time_zone: str = Field(description="of event_time where that carries none")
+    time_unit: Literal["", "s", "ms", "us"] = Field(default="", description="of event_time where it counts from 1970")
     columns: SourceColumns
     positive_events: tuple[str, ...] = Field(min_length=1, description="event types that show interest")
+    target_shares: dict[str, Share] = Field(
+        default_factory=dict,
+        description="share of a positive event type's behaviours that become targets, 1 unless given; 0: history only",
+    )
     cancelling_events: tuple[str, ...] = Field(default=(), description="event types that undo a positive one")
     item_attributes: dict[Name, str] = Field(default_factory=dict, description="shown to people, never trained on")
     item_features: dict[Name, str] = Field(default_factory=dict, description="Fi beside the item id")
     user_features: dict[Name, str] = Field(default_factory=dict, description="Pu")
+    item_file: FeatureFile | None = Field(default=None, description="seen by expressions as item_file.name")
+    user_file: FeatureFile | None = Field(default=None, description="seen by expressions as user_file.name")
+    same_event: tuple[str, ...] = Field(
+        default=(),
+        description="Spark SQL over columns of behaviours: accepted rows of a day equal in all of it are one event",
+    )
     refuse: tuple[RefuseRule, ...] = ()
+    refuse_users: tuple[RefuseUsersRule, ...] = ()
 
     _zone = field_validator("time_zone")(known_zone)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Source:
+        unknown = sorted(set(self.target_shares) - set(self.positive_events))
+        if unknown:
+            raise ValueError(
+                f"target_shares names {', '.join(unknown)}, which positive_events does not; only those become targets"
+            )
+        for where, part in (("the log", self), (ITEM_FILE, self.item_file), (USER_FILE, self.user_file)):
+            if part is not None and part.format == "python_literals" and not part.fields:
+                raise ValueError(f"{where} has format python_literals, which needs fields, for example 'asin string'")
+        return self
 
 
 def load_source(name: str, folder: Path = SOURCES) -> Source:

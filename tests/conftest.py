@@ -11,9 +11,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from mind.preflight import find_java
+from tests.end_to_end.world import World, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBMIT = "--properties-file conf/spark/local.conf --driver-memory 2g pyspark-shell"
+# Many short queries: a compiler that optimises less is sooner done with them. (A night takes the full one.)
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.configurationFile=conf/spark/log4j2.properties"
+SUBMIT = f"--properties-file conf/spark/local.conf --driver-memory 2g --driver-java-options '{JAVA}' pyspark-shell"
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,10 @@ def spark() -> Iterator[SparkSession]:
     made = session()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, str]:
+    """A small night by the real command lines, once for all tests that look at one or compare with one; its output."""
+    world = make_world(tmp_path_factory.mktemp("night"))
+    return world, world.night()

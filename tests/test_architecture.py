@@ -19,9 +19,16 @@ ROOMS = {
     "mind.errors": (set(), set()),
     "mind.preflight": (set(), set()),
     "mind.sections": ({"pydantic"}, {"mind.errors"}),
-    "mind.config": ({"pydantic"}, {"mind.errors", "mind.sections"}),
+    "mind.operating": ({"pydantic"}, {"mind.errors", "mind.sections"}),
+    "mind.config": ({"pydantic"}, {"mind.errors", "mind.sections", "mind.operating"}),
     "mind.source": ({"pydantic"}, {"mind.errors", "mind.sections"}),
-    "mind.launch": (set(), {"mind.preflight", "mind.config", "mind.errors"}),
+    "mind.redaction": (set(), set()),
+    "mind.run_log": (set(), {"mind.redaction"}),
+    "mind.steps": (set(), set()),
+    "mind.launch": (
+        set(),
+        {"mind.preflight", "mind.config", "mind.errors", "mind.redaction", "mind.run_log", "mind.steps"},
+    ),
     "mind.tables": ({"pyarrow", "pydantic"}, {"mind.errors"}),
     "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
     "mind.features": ({"pyspark", "numpy"}, {"mind.source", "mind.tables", "mind.errors"}),
@@ -43,6 +50,7 @@ NEVER = {
     "mind.preflight": {"pyspark", "torch", "mlflow"},
     "mind.config": {"pyspark", "torch", "mlflow"},
     "mind.launch": {"pyspark", "torch", "mlflow"},
+    "mind.cli": {"pyspark", "torch", "mlflow", "delta"},
     "mind.tables": {"pyspark", "torch", "mlflow"},
     "mind.behaviours": {"torch", "delta", "mind.storage"},
     "mind.features": {"torch", "delta", "mind.storage"},
@@ -176,7 +184,7 @@ def in_a_fresh_process(code: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["mind.launch", "mind.config", "mind.tables"])
+@pytest.mark.parametrize("module", ["mind.launch", "mind.config", "mind.tables", "mind.cli"])
 def test_a_scheduler_can_import_it_without_loading_spark_torch_or_mlflow(module: str) -> None:
     code = f"import sys, {module}; assert not {{'pyspark', 'torch', 'mlflow', 'faiss', 'pandas'}} & set(sys.modules)"
     assert in_a_fresh_process(code) == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mind.launch import STEPS
+from mind.steps import JOBS
 from mind.tables import ALL, CANDIDATES, Column, Contract, ContractError, as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,7 @@ def test_the_reference_names_every_table_and_column_with_its_meaning() -> None:
 
 
 def test_every_table_is_produced_by_a_step() -> None:
-    assert {contract.produced_by for contract in ALL} <= set(STEPS)
+    assert {contract.produced_by for contract in ALL} <= set(JOBS)
 
 
 def test_table_names_are_unique_and_columns_are_named_once() -> None:

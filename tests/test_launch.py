@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mind import launch
 from mind.errors import MindError
-from mind.launch import STEPS, applications, chain_parser, command, parser
+from mind.launch import applications, command
+from mind.steps import JOBS, OPERATIONS, STEPS, chain_parser, parser
 
 ROOT = Path(__file__).resolve().parent.parent
 DS = date(2011, 12, 8)
@@ -45,6 +46,9 @@ def flags_of(flags: argparse.ArgumentParser) -> list[str]:
 
 def test_the_flags_of_a_job_are_frozen() -> None:
     assert flags_of(parser("x")) == ["--config", "--ds", "--help", "--set", "-h"]
+    assert flags_of(parser("x", OPERATIONS["rollback"])) == ["--config", "--ds", "--help", "--set", "--to", "-h"]
+    assert flags_of(parser("x", OPERATIONS["forget"])) == ["--config", "--help", "--set", "--user", "-h"]
+    assert flags_of(parser("x", OPERATIONS["doctor"])) == ["--config", "--help", "--set", "-h"]
     assert flags_of(chain_parser()) == ["--config", "--ds", "--help", "--set", "--steps", "-h"]
 
 
@@ -118,8 +122,8 @@ def test_a_wrong_day_is_answered_with_the_form_that_is_right(capsys: pytest.Capt
 
 
 def test_every_step_has_a_job_and_every_job_is_a_step() -> None:
-    assert {file.stem for file in Path("jobs").glob("*.py")} == {*STEPS, "chain"}
-    for step in STEPS:
+    assert {file.stem for file in Path("jobs").glob("*.py")} == {*JOBS, "chain"}
+    for step in JOBS:
         assert f'@job("{step}")' in Path(f"jobs/{step}.py").read_text(), "the log names the step by this word"
 
 
@@ -137,11 +141,8 @@ def parsed(words: list[str], steps: list[str]) -> argparse.Namespace:
 
 
 _alone = st.sampled_from(list(STEPS)).map(lambda step: [step])
-_together = st.sampled_from(["spark", "python"]).flatmap(
-    lambda runner: st.lists(
-        st.sampled_from([name for name, step in STEPS.items() if step.runner == runner]), min_size=2, max_size=4
-    )
-)
+_beside_spark = st.lists(st.sampled_from(list(STEPS)), min_size=1, max_size=4).map(lambda steps: ["ingest", *steps])
+_together = _beside_spark | st.just(["evaluate", "compare"])
 OVERRIDES = [
     "training.epochs=1",
     "lake.root=/a b/c'd",
@@ -168,22 +169,29 @@ def test_each_runner_gets_what_the_configuration_says() -> None:
     assert train[:4] == ["torchrun", "--standalone", "--nproc-per-node=4", "jobs/train.py"]
     spark = command(["ingest", "build_vocabulary"], DS, [], ["spark.driver_memory=3g"])
     assert spark[:5] == ["spark-submit", "--properties-file", "conf/spark/local.conf", "--driver-memory", "3g"]
-    assert spark[5:9] == ["--name", "mind ingest,build_vocabulary 2011-12-08", "jobs/chain.py", "--steps"]
+    assert spark[5:9] == ["--name", "mind ingest build_vocabulary 2011-12-08", "jobs/chain.py", "--steps"]
 
 
-def test_a_night_is_four_applications_and_two_without_a_name_for_training() -> None:
-    assert applications(STEPS) == [
+def test_a_night_is_one_application_where_it_may_be_held_and_four_where_not() -> None:
+    assert applications(STEPS, shared=True) == [list(STEPS)]
+    assert applications(["evaluate", "ingest", "report", "train"], shared=True) == [
+        ["evaluate"],
+        ["ingest", "report"],
+        ["train"],
+    ]
+    assert applications(["ingest", "train"], shared=True) == [["ingest"], ["train"]]
+    assert applications(STEPS, shared=False) == [
         ["ingest", "build_vocabulary", "build_tuples"],
         ["train"],
         ["evaluate", "compare"],
         ["embed_items", "embed_users", "retrieve", "publish", "report"],
     ]
     served = [name for name in STEPS if name not in ("train", "evaluate", "compare")]
-    assert applications(served) == [served]
+    assert applications(served, shared=False) == [served]
 
 
-@pytest.mark.parametrize("steps", [["ingest", "train"], ["train", "train"], ["evaluate", "publish"]])
-def test_steps_with_different_runners_cannot_share_an_application(steps: list[str]) -> None:
+@pytest.mark.parametrize("steps", [["evaluate", "train"], ["train", "train"], ["train", "compare"]])
+def test_training_shares_an_application_with_spark_only(steps: list[str]) -> None:
     with pytest.raises(MindError, match="cannot share"):
         command(steps, DS)
 
@@ -196,7 +204,7 @@ def test_show_prints_commands_that_the_jobs_accept_and_runs_nothing(
     assert code == 0
     lines = [shlex.split(line) for line in text.splitlines()]
     assert [words[0] for words in lines] == ["spark-submit", "torchrun", "python", "spark-submit"]
-    for words, steps in zip(lines, applications(STEPS), strict=True):
+    for words, steps in zip(lines, applications(STEPS, shared=False), strict=True):
         found = parsed(words, steps)
         assert (found.ds, found.config) == (DS, [Path("conf/demo.toml")])
         assert found.overrides == [f"lake.root={tmp_path}/my lake"]
@@ -239,6 +247,6 @@ def test_a_failed_step_ends_the_run_with_its_code_and_nothing_after_it_runs(tmp_
     words = [sys.executable, "-m", "mind.launch", "run", "evaluate", "report", *flags]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2
-    assert "stopped in evaluate (exit code 2)" in done.stdout
+    assert "stopped in the step named last (exit code 2)" in done.stdout
     assert "== report" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -9,6 +9,9 @@ from pyspark.sql import functions as F
 
 from mind.tables import names as n
 
+EVER = (date(1000, 1, 1), date.max)
+"""Every day that a log may name: Spark takes no earlier ones from Python."""
+
 
 def until(events: DataFrame, ds: date) -> DataFrame:
     """What is known at the end of `ds`."""

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from mind.behaviours.days import last_days
 from mind.behaviours.parse import parse
+from mind.behaviours.persons import FORGOTTEN, marked
 from mind.config import IngestSection
 from mind.errors import BadInput, BrokenPromise, told_by_spark
 from mind.source import Source
@@ -35,22 +36,32 @@ class Ingested:
 
     def check_sums(self, behaviours: int, quarantine: int) -> None:
         """Raises BrokenPromise unless every row read was written to one of the two tables."""
-        if behaviours + quarantine != self.rows:
+        if behaviours + quarantine + self.refused.get(FORGOTTEN, 0) != self.rows:
             raise BrokenPromise(
                 f"ingest read {self.rows} rows but wrote {behaviours} behaviours and {quarantine} refused rows; "
                 "the log changed while it was read. Run the step again when the log is complete."
             )
 
 
-def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: str, ds: date) -> Ingested:
+def ingest(
+    raw: DataFrame,
+    source: Source,
+    section: IngestSection,
+    time_zone: str,
+    ds: date,
+    forgotten: DataFrame | None = None,
+) -> Ingested:
     """Parse the days that a run for `ds` writes again: `look_back_days` up to and including `ds`.
+
+    Rows of people in `forgotten` are counted and written nowhere.
 
     Raises:
         BadInput: a file of the log is corrupt, no row belongs to these days, or the share of bad rows is above the
             limit.
     """
     first, last = last_days(ds, section.look_back_days)
-    events = parse(raw, source, time_zone, first, last).persist()
+    events = parse(raw, source, time_zone, first, last)
+    events = (events if forgotten is None else marked(events, forgotten)).persist()
     counted = _counted(events, source)
     rows = sum(row["rows"] for row in counted)
     bad = {row[n.REASON]: row["bad"] for row in counted if row["bad"]}
@@ -67,10 +78,11 @@ def ingest(raw: DataFrame, source: Source, section: IngestSection, time_zone: st
             f"{section.bad_row_limit:g}. Nothing was written. Mend the log or conf/sources/{source.name}.toml."
         )
     accepted = rows - sum(refused.values())
-    log.info("%s rows read, %s accepted, %s refused", f"{rows:,}", f"{accepted:,}", f"{rows - accepted:,}")
+    told = {"rows_read": rows, "rows_kept": accepted, "rows_refused": rows - accepted}
+    log.info("%s rows read, %s accepted, %s refused", *[f"{number:,}" for number in told.values()], extra=told)
     return Ingested(
         behaviours=events.where(F.col(n.REASON).isNull()),
-        quarantine=events.where(F.col(n.REASON).isNotNull()).withColumn(n.DS, F.lit(ds)),
+        quarantine=events.where(F.col(n.REASON) != FORGOTTEN).withColumn(n.DS, F.lit(ds)),
         first=first,
         last=last,
         rows=rows,

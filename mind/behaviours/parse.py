@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import date
 
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StringType, TimestampNTZType, TimestampType
+from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, TimestampNTZType, TimestampType
 
+from mind.behaviours.cleaning import without_copies
 from mind.errors import BadInput
-from mind.source import Source
+from mind.source import ITEM_FILE, USER_FILE, Source
 from mind.tables import names as n
 
+UNREADABLE_ROW = "unreadable_row"
 UNREADABLE_TIME = "unreadable_time"
 NO_USER = "no_user"
 NO_ITEM = "no_item"
 UNKNOWN_EVENT = "unknown_event_type"
-DUPLICATE = "duplicate"
-ALWAYS_BAD = (UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT)
+ALWAYS_BAD = (UNREADABLE_ROW, UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT)
 """Reasons that hold for every source and say that the log or its description is wrong."""
 
 _SEEN_BY_RULES = (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME)
@@ -30,6 +31,11 @@ _JSON = {
     "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
 }
 """Spark writes milliseconds unless told otherwise, which makes one event of two a microsecond apart."""
+_CORRUPT = "_corrupt_record"
+"""Where Spark's readers put the text of a row that does not fit the columns."""
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_END_OF_TIME = 253_402_300_800
+"""The year 10000 in seconds; what is beyond is no time but would stop Spark."""
 _ZONED = r"^\s*\d+-.*:\d{1,2}(\.\d*)?\s*[A-Za-z+-]"
 """A date and a time of day with something of a zone behind it."""
 
@@ -47,7 +53,7 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
         events = _event_columns(raw, source)
         day = F.to_date(F.from_utc_timestamp(n.EVENT_TIME, time_zone))
         in_range = day.isNull() | day.between(F.lit(first), F.lit(last))
-        events = events.where(in_range).withColumn(_HIDDEN + n.REASON, _reason(source))
+        events = events.where(in_range).withColumn(_HIDDEN + n.REASON, _reason(source, _CORRUPT in raw.columns))
         hidden = [name for name in events.columns if name.startswith(_HIDDEN)]
         events = events.select(
             *_SEEN_BY_RULES,
@@ -60,19 +66,18 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
             f"source {source.name}: its description does not fit the log: {str(error).splitlines()[0]} "
             f"The log's columns: {', '.join(raw.columns)}. Mend conf/sources/{source.name}.toml."
         ) from error
-    copies = Window.partitionBy(n.EVENT_ID).orderBy(n.SOURCE_FILE)
-    events = events.withColumn(n.COPY, F.row_number().over(copies))
-    repeated = F.when(F.col(n.COPY) > 1, F.lit(DUPLICATE))
+    events = without_copies(events, source)
     bad = [*ALWAYS_BAD, *(rule.reason for rule in source.refuse if rule.bad)]
-    return events.withColumn(n.REASON, F.coalesce(n.REASON, repeated)).withColumn(
-        n.BAD, F.coalesce(F.col(n.REASON).isin(bad), F.lit(False))
-    )
+    return events.withColumn(n.BAD, F.coalesce(F.col(n.REASON).isin(bad), F.lit(False)))
 
 
 def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
     """The raw columns, the four event columns that rules may use, and the others under a hidden name."""
-    given = [name for name in raw.columns if name != n.SOURCE_FILE]
+    # What the item and user files say is no part of the row: an event stays the same event when they change.
+    of_files = (ITEM_FILE, USER_FILE)
+    given = [name for name in raw.columns if name not in (n.SOURCE_FILE, *of_files)]
     as_json = F.to_json(F.struct(*[F.col(f"`{name}`") for name in given]), _JSON)
+    given += [name for name in of_files if name in raw.columns]
     seen = {name: F.expr(getattr(source.columns, name)) for name in _SEEN_BY_RULES}
     hidden = {
         n.RAW: as_json,
@@ -100,7 +105,13 @@ def _values(expressions: dict[str, str]) -> Column:
 
 
 def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
-    """A moment in UTC; one without a zone is read in the source's zone."""
+    """A moment in UTC; one without a zone is read in the source's zone, a number in the source's unit from 1970."""
+    counts = isinstance(kind, NumericType | StringType) and not isinstance(kind, BooleanType)
+    if source.time_unit and counts:
+        number = moment.try_cast("decimal(36,6)")
+        factor = _MICROSECONDS[source.time_unit]
+        possible = F.abs(number) < F.lit(_END_OF_TIME * (1_000_000 // factor))
+        return F.when(possible, F.timestamp_micros((number * F.lit(factor)).cast("bigint")))
     if isinstance(kind, TimestampType):
         return moment
     if isinstance(kind, StringType):
@@ -110,16 +121,18 @@ def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
         return F.when(moment.rlike(_ZONED), moment.try_cast("timestamp")).otherwise(in_utc)
     if not isinstance(kind, TimestampNTZType):
         raise BadInput(
-            f"source {source.name}: event_time is {kind.simpleString()}; make it a timestamp, for example with "
-            "timestamp_seconds(column), timestamp_millis(column) or to_timestamp_ntz(column, pattern)"
+            f"source {source.name}: event_time is {kind.simpleString()}; set time_unit to 's', 'ms' or 'us' if it "
+            "counts from 1970, or make it a timestamp, for example with timestamp_seconds(column) or "
+            "try_to_timestamp(column, pattern)"
         )
     return F.to_utc_timestamp(moment.cast("timestamp"), source.time_zone)
 
 
-def _reason(source: Source) -> Column:
-    """The first rule that refuses the row: its time, then the source's rules, then what every source needs."""
+def _reason(source: Source, may_be_corrupt: bool) -> Column:
+    """The first rule that refuses the row: unreadable, its time, the source's rules, then what every source needs."""
     known = [*source.positive_events, *source.cancelling_events]
-    rules = [(UNREADABLE_TIME, F.col(n.EVENT_TIME).isNull())]
+    rules = [(UNREADABLE_ROW, F.col(_CORRUPT).isNotNull())] if may_be_corrupt else []
+    rules += [(UNREADABLE_TIME, F.col(n.EVENT_TIME).isNull())]
     rules += [(rule.reason, F.expr(rule.where)) for rule in source.refuse]
     rules += [(NO_USER, F.coalesce(F.trim(n.USER_ID), F.lit("")) == "")]
     rules += [(NO_ITEM, F.coalesce(F.trim(n.ITEM_ID), F.lit("")) == "")]

@@ -1,8 +1,11 @@
 """What a user had done before a moment: one definition, used for training tuples and for serving.
 
-A user's behaviours are ordered by event time, then item id, then event id. A history at `as_of` holds the most recent L
-behaviours **strictly before** `as_of`, oldest first; behaviours of the same instant are never in each other's history.
-The profile is the one that the last of these behaviours gives.
+A user's behaviours are ordered by event time, then item id; of one moment and item the one with the greater profile
+codes is the later. A history at `as_of` holds the most recent L behaviours **strictly before** `as_of`, oldest first;
+behaviours of the same instant are never in each other's history. The profile is the one that the last of these
+behaviours gives.
+
+Shapes: n events of a user, L history length, P profile features.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from mind.features.vocabulary import MISSING, encode, profile_features
 from mind.source import Source
 from mind.tables import names as n
 
-EVENTS = "events"
-BEFORE = "before"
+ITEMS = "items"
+TIMES = "times"
+PROFILES = "profiles"
+TARGETS = "targets"
 
-_ORDER = (n.EVENT_TIME, n.ITEM_ID, n.EVENT_ID)
+_ORDER = (n.EVENT_TIME, n.ITEM_ID, n.PROFILE)
 
 
 def user_sequences(
@@ -26,39 +31,58 @@ def user_sequences(
     vocabulary: DataFrame,
     source: Source,
     most_recent: int | None = None,
+    target: Column | None = None,
 ) -> DataFrame:
-    """One row per user: `events`, the ordered behaviours on `items`, each with its codes, profile and `before`.
+    """One row per user: its ordered behaviours on `items` as `items` [n], `times` [n] and `profiles` [n][P].
 
-    `before` is the number of the user's events strictly earlier in time. `most_recent` keeps only the last so many
-    events of a user (serving needs no more), before anything is collected into an array.
+    `most_recent` keeps only the last so many events of a user (serving needs no more), before anything is collected
+    into an array. With `target`, an expression over the events that is a struct where the event is a target and null
+    where it is none, `targets` holds these structs, the greatest first.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
     events = encode(events, n.USER_VALUES, profile_features(source), vocabulary, n.PROFILE)
+    # An array carries what orders it and what is looked up in it, nothing else: it is as long as the user's life.
+    event = F.struct(*_ORDER, n.ITEM_INDEX)
+    collected = {"events": event} | ({} if target is None else {TARGETS: target})
     if most_recent is not None:
         latest = Window.partitionBy(n.USER_ID).orderBy(*[F.col(name).desc() for name in _ORDER])
         events = events.withColumn("age", F.row_number().over(latest)).where(F.col("age") <= most_recent)
-    earlier = F.rank().over(Window.partitionBy(n.USER_ID).orderBy(n.EVENT_TIME)) - 1
-    event = F.struct(*_ORDER, n.EVENT_DAY, n.ITEM_INDEX, n.ITEM_CODES, n.PROFILE, earlier.alias(BEFORE))
+    events = events.select(n.USER_ID, *[column.alias(name) for name, column in collected.items()])
+    if most_recent is None:
+        # Shuffled before it is grouped: collecting shrinks nothing, so doing it once a task first would cost a sort, a
+        # copy and a larger shuffle.
+        events = events.repartition(n.USER_ID)
+    lists = [F.sort_array(F.collect_list(name), asc=name != TARGETS).alias(name) for name in collected]
+    # The arrays are taken out of the structs once a user, not once a target.
+    arrays = {ITEMS: n.ITEM_INDEX, TIMES: n.EVENT_TIME, PROFILES: n.PROFILE}
     return (
-        events.select(n.USER_ID, event.alias("event"))
-        .groupBy(n.USER_ID)
-        .agg(F.array_sort(F.collect_list("event")).alias(EVENTS))
+        events.groupBy(n.USER_ID)
+        .agg(*lists)
+        .select(
+            n.USER_ID,
+            *[F.col("events")[field].alias(name) for name, field in arrays.items()],
+            *([] if target is None else [TARGETS]),
+        )
     )
 
 
+def events_before(moment: Column) -> Column:
+    """How many of a user's events are strictly older than a moment at which one of them happened."""
+    return (F.array_position(TIMES, moment) - 1).cast("int")
+
+
 def history_columns(before: Column, length: int) -> dict[str, Column]:
-    """History, its length and the profile after the first `before` (at least 1) of a user's `events`."""
+    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events."""
     count = F.least(before, F.lit(length))
-    recent = F.slice(F.col(EVENTS)[n.ITEM_INDEX], before - count + 1, count)
     padding = F.array_repeat(F.lit(MISSING), F.lit(length) - count)
     return {
-        n.HISTORY: F.concat(recent, padding),
+        n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),
         n.HISTORY_LENGTH: count,
-        n.PROFILE: F.element_at(EVENTS, before)[n.PROFILE],
+        n.PROFILE: F.element_at(PROFILES, before),
     }
 
 
 def histories_at_end(sequences: DataFrame, length: int) -> DataFrame:
     """One row per user: the history after the last of its events."""
-    columns = history_columns(F.size(EVENTS), length)
+    columns = history_columns(F.size(ITEMS), length)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])

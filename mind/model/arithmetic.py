@@ -34,8 +34,8 @@ class Arithmetic(Protocol):
     def linear(self, x: Tensor, weight_ZY: Tensor, bias_Z: Tensor | None = None) -> Tensor:
         """x [B, ..., Y] times the transposed weight, plus bias: [B, ..., Z]."""
 
-    def softmax(self, logits: Tensor) -> Tensor:
-        """Softmax over the last dimension; at least one logit a row must be finite, -inf gets weight 0."""
+    def softmax(self, logits: Tensor, dim: int = -1) -> Tensor:
+        """Softmax over one dimension; at least one logit of each must be finite, -inf gets weight 0."""
 
     def norm(self, x: Tensor) -> Tensor:
         """Euclidean length over the last dimension, which stays with size 1."""
@@ -53,8 +53,8 @@ class Fast:
     def linear(self, x: Tensor, weight_ZY: Tensor, bias_Z: Tensor | None = None) -> Tensor:
         return functional.linear(x, weight_ZY, bias_Z)
 
-    def softmax(self, logits: Tensor) -> Tensor:
-        return torch.softmax(logits, dim=-1)
+    def softmax(self, logits: Tensor, dim: int = -1) -> Tensor:
+        return torch.softmax(logits, dim=dim)
 
     def norm(self, x: Tensor) -> Tensor:
         # torch defines the gradient of the norm at 0 as 0; a square root of a sum would give NaN there.
@@ -84,10 +84,10 @@ class OrderFree:
         result = torch.matmul(_on_grid(x, bits, by_row=True), _on_grid(weight_ZY.double(), bits, by_row=False).T)
         return result if bias_Z is None else result + bias_Z.double()
 
-    def softmax(self, logits: Tensor) -> Tensor:
-        powers = _exp_of_nonpositive(logits - logits.amax(dim=-1, keepdim=True))
-        powers = _on_grid(powers, _bits(logits.shape[-1]), by_row=True)
-        return powers / powers.sum(dim=-1, keepdim=True)
+    def softmax(self, logits: Tensor, dim: int = -1) -> Tensor:
+        powers = _exp_of_nonpositive(logits - logits.amax(dim=dim, keepdim=True))
+        powers = _on_grid(powers, _bits(logits.shape[dim]), by_row=True)
+        return powers / powers.sum(dim=dim, keepdim=True)
 
     def norm(self, x: Tensor) -> Tensor:
         x = _on_grid(x, _bits(x.shape[-1]), by_row=True)

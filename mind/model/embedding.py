@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mind.model.rows import table_rows
+
 PADDING = 0
 UNKNOWN = 1
 FIRST_REAL = 2
@@ -19,11 +21,16 @@ FIRST_REAL = 2
 
 def _table(size: int, dimension: int, deviation: float, generator: torch.Generator) -> nn.Embedding:
     weight = torch.randn(size, dimension, generator=generator) * deviation
-    # Row 0 must be zero for the sum over features; its gradient is dropped by padding_idx, and a sparse
-    # gradient keeps optimisers away from rows that a batch did not touch. Row 1 starts at zero: not in the
-    # paper.
+    # Row 0 must be zero for the sum over features; its gradient is dropped (`rows.py`), and a sparse gradient keeps
+    # optimisers away from rows that a batch did not touch. Row 1 starts at zero: not in the paper.
     weight[:FIRST_REAL] = 0.0
     return nn.Embedding(size, dimension, padding_idx=PADDING, sparse=True, _weight=weight)
+
+
+def _rows(table: nn.Module, codes: Tensor, distinct: bool = False) -> Tensor:
+    """The table's rows for codes [...]: [..., D], with a gradient of a row for each distinct code."""
+    weight = table.get_parameter("weight")
+    return table_rows(weight, codes.reshape(-1).long(), distinct=distinct).view(*codes.shape, weight.shape[1])
 
 
 def _check_range(codes: Tensor, sizes: Sequence[int], what: str) -> None:
@@ -81,12 +88,19 @@ class ItemEmbedding(nn.Module):
         self.tables = nn.ModuleList(_table(size, dimension, deviation, generator) for size in self.sizes)
         self.register_buffer("item_features_VF", item_features_VF.detach().to(torch.int32).clone())
 
-    def forward(self, codes_F: Tensor) -> Tensor:
-        """codes [..., F] -> e [..., D]. Codes are not checked here; see `check_codes`."""
-        total: Tensor = self.tables[0](codes_F[..., 0])
+    def forward(self, codes_F: Tensor, *, distinct: bool = False) -> Tensor:
+        """codes [..., F] -> e [..., D]. Codes are not checked here; see `check_codes`.
+
+        Args:
+            codes_F: of any leading shape.
+            distinct: the item indexes (column 0) ascend and none stands there twice: the backward pass is cheaper.
+        """
+        total = _rows(self.tables[0], codes_F[..., 0], distinct)
+        if len(self.sizes) == 1:
+            return total
         # A loop, not a stacked sum: additions in a fixed order give the same bits in every batch.
         for feature, table in enumerate(list(self.tables)[1:], start=1):
-            total = total + table(codes_F[..., feature])
+            total = total + _rows(table, codes_F[..., feature])
         present = (codes_F != PADDING).sum(dim=-1, keepdim=True).clamp_min(1)
         return total / present.to(total.dtype)
 
@@ -150,7 +164,7 @@ class ProfileEmbedding(nn.Module):
         """codes [B, P] -> p_u [B, P * D]; `like` gives type and device when P is 0."""
         if not self.sizes:
             return like.new_zeros(codes_BP.shape[0], 0)
-        return torch.cat([table(codes_BP[:, feature]) for feature, table in enumerate(self.tables)], dim=-1)
+        return torch.cat([_rows(table, codes_BP[:, feature]) for feature, table in enumerate(self.tables)], dim=-1)
 
     def check_codes(self, codes_BP: Tensor) -> None:
         """Raise ValueError for a code outside its table. Costs a pass: for boundaries, not for every step."""

@@ -1,6 +1,6 @@
 """From a capsule and the profile to an interest vector, eq (1).
 
-Shapes: B batch, K interests, D dimension, X width of the profile embedding p_u.
+Shapes: B batch, K interests, D dimension, X width of the profile embedding p_u, H width of the first layer.
 """
 
 import math
@@ -44,10 +44,13 @@ class Head(nn.Module):
 
     def forward(self, capsules_BKD: Tensor, profile_BX: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
         """-> interests [B, K, D], not normalised."""
-        profile_BKX = profile_BX.unsqueeze(1).expand(-1, capsules_BKD.shape[1], -1)
-        state = torch.cat([capsules_BKD, profile_BKX.to(capsules_BKD.dtype)], dim=-1)
+        width = capsules_BKD.shape[2]
         for index, layer in enumerate(self.layers):
-            if index > 0:
-                state = torch.relu(state)
-            state = arithmetic.linear(state, layer.get_parameter("weight"), layer.get_parameter("bias"))
+            weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+            if index == 0:
+                # The profile's share of the first layer is the same for all interests of a user.
+                profile_BH = arithmetic.linear(profile_BX.to(capsules_BKD.dtype), weight[:, width:], bias)
+                state = arithmetic.linear(capsules_BKD, weight[:, :width]) + profile_BH.unsqueeze(1)
+            else:
+                state = arithmetic.linear(torch.relu(state), weight, bias)
         return state

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mind.model.architecture import Architecture, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
@@ -20,8 +19,7 @@ from mind.model.head import Head
 from mind.model.history import bounded_history
 from mind.model.inference import infer_interests, infer_items, real_items
 from mind.model.interests import Interests, best_scores
-from mind.model.label_attention import label_attention
-from mind.model.losses import sampled_softmax
+from mind.model.objective import training_losses
 from mind.model.routing import Routed, active_interests, route
 from mind.model.routing_start import RoutingStart, farthest_start, normal_start
 
@@ -136,21 +134,7 @@ class MIND(nn.Module):
             log_expected_N: log expected count of each; unused without log_q_correction.
             salt: the step, so that a normal routing start differs from step to step.
         """
-        history_BL = bounded_history(history_BL, self.architecture.history_length)
-        # Each distinct item is embedded and mapped once: popular items repeat, and a sparse gradient has a
-        # row for every look-up.
-        together = torch.cat([history_BL.reshape(-1).long(), negatives_N.long()])
-        distinct_U, where = torch.unique(together, return_inverse=True)
-        codes_UF = self.item_embedding.codes(distinct_U)
-        embedded = self.item_embedding(torch.cat([codes_UF, target_BF.to(codes_UF.dtype)]))
-        item_UD, target_BD = embedded[: distinct_U.numel()], embedded[distinct_U.numel() :]
-        where_BL, where_N = where[: history_BL.numel()].view_as(history_BL), where[history_BL.numel() :]
-        # functional.embedding, as its gradient is a plain scatter where indexing's would sort.
-        mapped_BLD = functional.embedding(where_BL, functional.linear(item_UD, self.mapping_DD))
-        negative_ND = self._normal(functional.embedding(where_N, item_UD), FAST)
-        interests = self._head(self._route(history_BL, mapped_BLD, salt, FAST), profile_BP, FAST)
-        is_hit_BN = target_BF[:, :1].long() == negatives_N.long()
-        return self._losses(interests, self._normal(target_BD, FAST), negative_ND, log_expected_N, is_hit_BN)
+        return training_losses(self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt)
 
     def interests(
         self, history_BL: Tensor, profile_BP: Tensor, salt: int = 0, *, arithmetic: Arithmetic = FAST
@@ -163,12 +147,15 @@ class MIND(nn.Module):
         history_BL = bounded_history(history_BL, self.architecture.history_length)
         item_BLD = arithmetic.widen(self.item_embedding(self.item_embedding.codes(history_BL)))
         mapped_BLD = arithmetic.linear(item_BLD, self.mapping_DD)
-        return self._head(self._route(history_BL, mapped_BLD, salt, arithmetic), profile_BP, arithmetic)
+        routed = self._route(history_BL, mapped_BLD, salt, arithmetic)
+        profile_BX = arithmetic.widen(self.profile_embedding(profile_BP, like=self.mapping_DD))
+        vectors_BKD = self.vectors(routed.capsules_BKD, routed.active_BK, profile_BX, arithmetic)
+        return Interests(vectors_BKD, routed.active_BK, routed.weights_BLK)
 
     def item_vectors(self, items_M: Tensor, *, arithmetic: Arithmetic = FAST) -> Tensor:
         """Vectors [M, D] of item indexes, normalised as in training, differentiable."""
         item_MD = self.item_embedding(self.item_embedding.codes(items_M))
-        return self._normal(arithmetic.widen(item_MD), arithmetic)
+        return self.normal(arithmetic.widen(item_MD), arithmetic)
 
     def scores(self, interests: Interests, items_M: Tensor) -> Tensor:
         """score(u, i) = max over active interests of v_k . e_i, eq (3), [B, M]. No temperature."""
@@ -206,41 +193,32 @@ class MIND(nn.Module):
         return [self.mapping_DD, *self.head.parameters()]
 
     def _route(self, history_BL: Tensor, mapped_BLD: Tensor, salt: int, arithmetic: Arithmetic) -> Routed:
-        given = self.architecture
         mask_BL = history_BL != 0
-        active_BK = active_interests(mask_BL.sum(dim=1), given.interests, given.adaptive_interests)
-        if given.routing_start == "normal":
-            start_BLK = normal_start(history_BL, given.interests, given.sigma, salt)
-        else:
-            start_BLK = farthest_start(mapped_BLD, mask_BL, given.interests, given.start_scale, arithmetic)
-        return route(mapped_BLD, mask_BL, start_BLK, active_BK, given.routing_iterations, arithmetic)
+        active_BK = self.active(mask_BL.sum(dim=1))
+        start_BLK = self.start(history_BL, mapped_BLD, salt, arithmetic)
+        return route(mapped_BLD, mask_BL, start_BLK, active_BK, self.architecture.routing_iterations, arithmetic)
 
-    def _head(self, routed: Routed, profile_BP: Tensor, arithmetic: Arithmetic) -> Interests:
-        profile_BX = arithmetic.widen(self.profile_embedding(profile_BP, like=self.mapping_DD))
-        vectors_BKD = self._normal(self.head(routed.capsules_BKD, profile_BX, arithmetic), arithmetic)
-        # The head's biases would turn an inactive capsule into a vector.
-        vectors_BKD = vectors_BKD.masked_fill(~routed.active_BK.unsqueeze(-1), 0.0)
-        return Interests(vectors_BKD, routed.active_BK, routed.weights_BLK)
-
-    def _normal(self, x: Tensor, arithmetic: Arithmetic) -> Tensor:
-        return unit(x, arithmetic) if self.architecture.normalise else x
-
-    def _losses(
-        self,
-        interests: Interests,
-        target_BD: Tensor,
-        negative_ND: Tensor,
-        log_expected_N: Tensor,
-        is_hit_BN: Tensor,
-    ) -> Tensor:
+    def active(self, length_B: Tensor) -> Tensor:
+        """Which interests take part for histories of these lengths: [B, K]."""
         given = self.architecture
-        user_BD = label_attention(interests.vectors_BKD, interests.active_BK, target_BD, given.attention_power)
-        positive_B = (user_BD * target_BD).sum(dim=-1)
-        chosen = given.negatives_scored_by == "chosen"
-        negative_BN = user_BD @ negative_ND.T if chosen else best_scores(interests, negative_ND)
-        return sampled_softmax(
-            positive_B / given.temperature,
-            negative_BN / given.temperature,
-            log_expected_N if given.log_q_correction else None,
-            is_hit_BN,
-        )
+        return active_interests(length_B, given.interests, given.adaptive_interests)
+
+    def start(self, history_BL: Tensor, mapped_BLD: Tensor, salt: int, arithmetic: Arithmetic = FAST) -> Tensor:
+        """Routing's starting logits [B, L, K]."""
+        given = self.architecture
+        if given.routing_start == "normal":
+            dtype = torch.float64 if arithmetic is not FAST else mapped_BLD.dtype
+            return normal_start(history_BL, given.interests, given.sigma, salt, dtype)
+        return farthest_start(mapped_BLD, history_BL != 0, given.interests, given.start_scale, arithmetic)
+
+    def vectors(
+        self, capsules_BKD: Tensor, active_BK: Tensor, profile_BX: Tensor, arithmetic: Arithmetic = FAST
+    ) -> Tensor:
+        """Interest vectors [B, K, D] of capsules and embedded profiles; zero where inactive."""
+        vectors_BKD = self.normal(self.head(capsules_BKD, profile_BX, arithmetic), arithmetic)
+        # The head's biases would turn an inactive capsule into a vector.
+        return vectors_BKD.masked_fill(~active_BK.unsqueeze(-1), 0.0)
+
+    def normal(self, x: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
+        """x at length 1 where the model is normalised."""
+        return unit(x, arithmetic) if self.architecture.normalise else x

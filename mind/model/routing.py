@@ -66,33 +66,40 @@ def route(
     (common practice; not in the paper).
 
     Args:
-        mapped_BLD: S e_i of each behaviour.
+        mapped_BLD: S e_i of each behaviour, zeros for padding (whose e_i is zero).
         mask_BL: True for real behaviours; padding carries no weight.
-        start_BLK: starting logits b_ij (`routing_start.start_logits`).
+        start_BLK: starting logits b_ij (`routing_start.py`).
         active_BK: interests that take part in the softmax; at least one a user.
         iterations: r, at least 1.
         arithmetic: FAST for training, ORDER_FREE for results that do not depend on the batch.
     """
-    inactive_B1K = ~active_BK.unsqueeze(1)
-    with torch.no_grad():
-        constant_BLD = mapped_BLD.detach()
-        logits_BLK = start_BLK.to(at_least_float32(constant_BLD).dtype)
-        weights_BLK = _weights(logits_BLK, mask_BL, inactive_B1K, arithmetic)
-        for _ in range(iterations - 1):
-            capsules_BKD = squash(_gather(weights_BLK, constant_BLD, arithmetic), arithmetic)
-            agreement_BLK = arithmetic.product(constant_BLD, capsules_BKD.transpose(1, 2))
-            logits_BLK = logits_BLK + agreement_BLK.to(logits_BLK.dtype)
-            weights_BLK = _weights(logits_BLK, mask_BL, inactive_B1K, arithmetic)
-    capsules_BKD = squash(_gather(weights_BLK, mapped_BLD, arithmetic), arithmetic)
-    return Routed(capsules_BKD, active_BK, weights_BLK)
+    weights_BKL = routing_weights(
+        mapped_BLD.detach(), mask_BL, start_BLK.transpose(1, 2), active_BK, iterations, arithmetic
+    )
+    capsules_BKD = squash(arithmetic.product(weights_BKL.to(mapped_BLD.dtype), mapped_BLD), arithmetic)
+    return Routed(capsules_BKD, active_BK, weights_BKL.transpose(1, 2))
 
 
-def _weights(logits_BLK: Tensor, mask_BL: Tensor, inactive_B1K: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """Eq (5)'s w_ij: softmax over interests, zero for padding."""
-    weights_BLK = arithmetic.softmax(logits_BLK.masked_fill(inactive_B1K, float("-inf")))
-    return weights_BLK.masked_fill(~mask_BL.unsqueeze(-1), 0.0)
+@torch.no_grad()
+def routing_weights(
+    mapped_BLD: Tensor,
+    mask_BL: Tensor,
+    start_BKL: Tensor,
+    active_BK: Tensor,
+    iterations: int,
+    arithmetic: Arithmetic = FAST,
+) -> Tensor:
+    """Eq (5)'s w_ij after the last update of the logits, constants: [B, K, L]; zero for padding.
 
-
-def _gather(weights_BLK: Tensor, mapped_BLD: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """z_j = sum_i w_ij S e_i, eq (6)."""
-    return arithmetic.product(weights_BLK.transpose(1, 2).to(mapped_BLD.dtype), mapped_BLD)
+    Interests stand before behaviours, so that the softmax over four of them runs along whole registers. Padding has
+    mapped_BLD of zeros: whatever weight it has on the way adds nothing to a capsule.
+    """
+    inactive_BK1 = ~active_BK.unsqueeze(2)
+    logits_BKL = start_BKL.to(at_least_float32(mapped_BLD).dtype).masked_fill(inactive_BK1, float("-inf"))
+    weights_BKL = arithmetic.softmax(logits_BKL, dim=1)
+    for _ in range(iterations - 1):
+        capsules_BKD = squash(arithmetic.product(weights_BKL.to(mapped_BLD.dtype), mapped_BLD), arithmetic)
+        agreement_BKL = arithmetic.product(capsules_BKD, mapped_BLD.transpose(1, 2))
+        logits_BKL = logits_BKL + agreement_BKL.to(logits_BKL.dtype)
+        weights_BKL = arithmetic.softmax(logits_BKL, dim=1)
+    return weights_BKL.masked_fill(~mask_BL.unsqueeze(1), 0.0)

@@ -39,8 +39,10 @@ def check_start(kind: str, sigma: float, start_scale: float) -> None:
         )
 
 
-def normal_start(history_BL: Tensor, interests: int, sigma: float, salt: int = 0) -> Tensor:
-    """b_ij ~ N(0, sigma^2), float64 [B, L, K], from a hash of the user's history.
+def normal_start(
+    history_BL: Tensor, interests: int, sigma: float, salt: int = 0, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """b_ij ~ N(0, sigma^2), [B, L, K], from a hash of the user's history.
 
     The paper draws b_ij at random. Here the draw is a function of the items in order, of the behaviour's rank
     among the real behaviours, of the interest and of `salt` (training passes its step, serving 0), never of
@@ -55,10 +57,10 @@ def normal_start(history_BL: Tensor, interests: int, sigma: float, salt: int = 0
     history_B = position_BL.masked_fill(~mask_BL, 0).sum(dim=1) + mask_BL.sum(dim=1) * _signed(_LENGTH)
     key_B = _mix(history_B + _signed(salt * _SALT))
     interest_K = torch.arange(interests, device=history_BL.device)
-    counter_BLK = (rank_BL.unsqueeze(-1) << _NORMAL_BITS) + interest_K
-    bits_BLK = _mix(key_B[:, None, None] + counter_BLK * _signed(_GOLDEN))
-    quantile_BLK = _shift_right(bits_BLK, 64 - _NORMAL_BITS)
-    return sigma * _normal_quantiles(str(history_BL.device))[quantile_BLK]
+    counter_BKL = (rank_BL.unsqueeze(1) << _NORMAL_BITS) + interest_K.unsqueeze(1)
+    bits_BKL = _mix(key_B[:, None, None] + counter_BKL * _signed(_GOLDEN))
+    quantile_BKL = _shift_right(bits_BKL, 64 - _NORMAL_BITS)
+    return (sigma * _normal_quantiles(str(history_BL.device), dtype)[quantile_BKL]).transpose(1, 2)
 
 
 @torch.no_grad()
@@ -77,13 +79,13 @@ def farthest_start(
     nearest_BL: Tensor | None = None
     cosines: list[Tensor] = []
     for _ in range(interests):
-        seed_BD1 = direction_BLD[torch.arange(seed_B.shape[0], device=seed_B.device), seed_B].unsqueeze(-1)
-        cosine_BL = arithmetic.product(direction_BLD, seed_BD1).squeeze(-1)
+        seed_B1D = direction_BLD[torch.arange(seed_B.shape[0], device=seed_B.device), seed_B].unsqueeze(1)
+        cosine_BL = arithmetic.product(seed_B1D, direction_BLD.transpose(1, 2)).squeeze(1)
         cosines.append(cosine_BL)
         nearest_BL = cosine_BL if nearest_BL is None else torch.maximum(nearest_BL, cosine_BL)
         candidate_BL = nearest_BL.masked_fill(~mask_BL, float("inf"))
         seed_B = _last((candidate_BL == candidate_BL.amin(dim=1, keepdim=True)) & mask_BL, order_L)
-    return start_scale * torch.stack(cosines, dim=-1)
+    return start_scale * torch.stack(cosines, dim=1).transpose(1, 2)
 
 
 def _last(choice_BL: Tensor, order_L: Tensor) -> Tensor:
@@ -99,19 +101,19 @@ def _signed(constant: int) -> int:
 
 def _shift_right(x: Tensor, places: int) -> Tensor:
     """Shift without the sign: torch repeats the sign bit."""
-    return (x >> places) & ((1 << (64 - places)) - 1)
+    return (x >> places).bitwise_and_((1 << (64 - places)) - 1)
 
 
 def _mix(x: Tensor) -> Tensor:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014)."""
-    x = (x ^ _shift_right(x, 30)) * _signed(0xBF58476D1CE4E5B9)
-    x = (x ^ _shift_right(x, 27)) * _signed(0x94D049BB133111EB)
-    return x ^ _shift_right(x, 31)
+    """The finaliser of splitmix64 (Steele, Lea, Flood 2014). x is used up."""
+    x = x.bitwise_xor_(_shift_right(x, 30)).mul_(_signed(0xBF58476D1CE4E5B9))
+    x = x.bitwise_xor_(_shift_right(x, 27)).mul_(_signed(0x94D049BB133111EB))
+    return x.bitwise_xor_(_shift_right(x, 31))
 
 
 @lru_cache(maxsize=8)
-def _normal_quantiles(device: str) -> Tensor:
+def _normal_quantiles(device: str, dtype: torch.dtype) -> Tensor:
     count = 1 << _NORMAL_BITS
     normal = NormalDist()
     values = [normal.inv_cdf((index + 0.5) / count) for index in range(count)]
-    return torch.tensor(values, dtype=torch.float64, device=device)
+    return torch.tensor(values, dtype=torch.float64, device=device).to(dtype)

@@ -24,7 +24,7 @@ class Gate:
 
 
 def measure(
-    staged: DataFrame, users: DataFrame, interests: DataFrame, catalogue: DataFrame, wanted: int
+    staged: DataFrame, users: DataFrame, interests: DataFrame, catalogue: DataFrame, recalls: DataFrame, wanted: int
 ) -> dict[str, float]:
     """Numbers about a staged night.
 
@@ -33,6 +33,7 @@ def measure(
         users: every user who must have a list (user_id).
         interests: the user_interests that the lists were made from.
         catalogue: every item that may be recommended (item_id).
+        recalls: recall_sample of the night.
         wanted: N.
     """
     items = catalogue.count()
@@ -66,7 +67,11 @@ def measure(
         "foreign_versions": float(versions.join(made_by, [n.MODEL_VERSION, n.MODEL_CHECKSUM], "left_anti").count()),
     }
     shown.unpersist()
-    return found
+    sampled = recalls.join(versions, n.INDEX_CHECKSUM, "left_semi").agg(F.avg(n.RECALL).alias("mean")).first()
+    mean = sampled["mean"] if sampled is not None else None
+    # Of lists that nobody measured nothing is known; where there are none, nothing can be missing.
+    unmeasured = 0.0 if found["lists"] > found["fallback_users"] else 1.0
+    return found | {"recall": unmeasured if mean is None else float(mean)}
 
 
 def _ordered(scores: Column) -> Column:
@@ -88,6 +93,7 @@ def judge(found: Mapping[str, float], section: GatesSection, users_before: int |
     gates.append(Gate(name="versions", value=found["versions"], rule="must be 1", passed=found["versions"] == 1))
     least = {
         "lists": (found["lists"], float(section.minimum_users)),
+        "recall": (found["recall"], section.minimum_recall),
         "coverage": (found["shown_items"] / max(found["items"], 1.0), section.minimum_coverage),
     }
     if users_before:

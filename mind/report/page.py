@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import logging
 from html import escape
 from pathlib import Path
 
+from mind.redaction import redacted
 from mind.report import plots
 from mind.report.facts import NightFacts, Person
+
+log = logging.getLogger("mind")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -24,6 +28,15 @@ def write_page(facts: NightFacts, cutoffs: tuple[int, ...], folder: Path) -> Pat
     part = place / ".index.html.part"
     part.write_text(render(facts, cutoffs), encoding="utf-8")
     return part.replace(place / "index.html")
+
+
+def remove_pages(folder: str, user_id: str) -> list[Path]:
+    """Delete the pages that name a user; `report` makes them anew without. The files deleted."""
+    pages = [page for page in Path(folder).glob("*/index.html") if escape(user_id) in page.read_text(encoding="utf-8")]
+    for page in pages:
+        page.unlink()
+        log.info("%s deleted: it names the person; run report for its night again", page)
+    return pages
 
 
 def render(facts: NightFacts, cutoffs: tuple[int, ...]) -> str:
@@ -54,7 +67,10 @@ def render(facts: NightFacts, cutoffs: tuple[int, ...]) -> str:
         *[_person(person) for person in facts.people],
         "<h2>Where things are</h2>",
         "<table>",
-        *[f"<tr><td>{escape(name)}</td><td><code>{escape(at)}</code></td></tr>" for name, at in facts.places.items()],
+        *[
+            f"<tr><td>{escape(name)}</td><td><code>{escape(redacted(at))}</code></td></tr>"
+            for name, at in facts.places.items()
+        ],
         "</table>",
     ]
     return (

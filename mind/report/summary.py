@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mind.redaction import redacted
 from mind.report.facts import NightFacts, Person
 
 WIDTH = 110
@@ -33,7 +34,7 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
         _person(console, person)
     console.print("[bold]Where things are[/bold]")
     for name, place in facts.places.items():
-        console.print(f"  {name:<14} {place}", soft_wrap=True, markup=False)
+        console.print(f"  {name:<14} {redacted(place)}", soft_wrap=True, markup=False)
     console.print("\n[bold]What to try next[/bold]")
     for text in NEXT:
         console.print(f"  {text}", soft_wrap=True)
@@ -54,6 +55,20 @@ def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
     for name, prefix in (("MIND", "test"), ("popularity", "popularity")):
         table.add_row(name, *[f"{facts.metrics[f'{prefix}_hit_rate_at_{at}']:.4f}" for at in cutoffs])
     return table
+
+
+def print_person(person: Person | None, user_id: str) -> None:
+    """One user in words; without a person: one who has no usable history."""
+    console = Console(width=WIDTH, highlight=False, emoji=False)
+    if person is None:
+        console.print(f"[bold]User {escape(user_id)}[/bold]  no usable history: gets the popular list")
+    else:
+        _person(console, person)
+
+
+def print_standing(item_id: str, told: str) -> None:
+    """Where an item stands for a user."""
+    Console(width=WIDTH, highlight=False, emoji=False).print(f"Item {item_id}: {told}", soft_wrap=True, markup=False)
 
 
 def _person(console: Console, person: Person) -> None:

@@ -5,19 +5,27 @@ Shapes: Q queries, K interests of one user, V items of the catalogue, D dimensio
 
 from mind.retrieval.candidates import Candidates, top_candidates, top_candidates_batch
 from mind.retrieval.catalogue import Catalogue
+from mind.retrieval.choice import choose, recall
+from mind.retrieval.exact import ExactIndex
 from mind.retrieval.fallback import Popularity, popular_candidates
-from mind.retrieval.index import ExactIndex, Expected, Index, IndexMismatch, read, write
+from mind.retrieval.hnsw import HnswIndex
+from mind.retrieval.index import Expected, Index, IndexMismatch, read, write
+from mind.retrieval.ivf import IvfIndex
 
 __all__ = [
     "Candidates",
     "Catalogue",
     "ExactIndex",
     "Expected",
+    "HnswIndex",
     "Index",
     "IndexMismatch",
+    "IvfIndex",
     "Popularity",
+    "choose",
     "popular_candidates",
     "read",
+    "recall",
     "top_candidates",
     "top_candidates_batch",
     "write",

@@ -93,7 +93,7 @@ class Catalogue:
     @cached_property
     def largest_norm(self) -> float:
         """The largest Euclidean norm of an item vector."""
-        return float(_norms(self.vectors_VD).max())
+        return float(norms(self.vectors_VD).max())
 
     def known_positions(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
         """Positions of those ids that the catalogue holds, ascending and unique, int64.
@@ -115,8 +115,11 @@ def _feed(digest: Any, data: bytes) -> None:
 
 
 def _frozen_float32(vectors: Any) -> NDArray[np.float32]:
-    # Always a copy, so that nobody who holds the original can change what the fingerprint stands for. A
-    # value too large for float32 becomes infinite here and is refused by name later.
+    # A copy, so that nobody who holds the original can change what the fingerprint stands for; a file mapped
+    # for reading stays where it is. A value too large for float32 becomes infinite and is refused by name later.
+    if isinstance(vectors, np.memmap) and vectors.mode == "r" and vectors.dtype == np.float32:
+        mapped: NDArray[np.float32] = np.ascontiguousarray(vectors).view(np.ndarray)
+        return mapped
     with np.errstate(over="ignore"):
         frozen: NDArray[np.float32] = np.array(vectors, dtype=np.float32, order="C")
     frozen.setflags(write=False)
@@ -157,7 +160,7 @@ def _shape_fault(vectors: NDArray[Any], count: int) -> str:
 def _check_vectors(vectors_VD: NDArray[np.float32], ids: Sequence[str]) -> None:
     if vectors_VD.ndim != 2 or len(vectors_VD) != len(ids) or vectors_VD.shape[1] < 1:
         raise ValueError(_shape_fault(vectors_VD, len(ids)))
-    norms_V = _norms(vectors_VD)
+    norms_V = norms(vectors_VD)
     faults = (
         (~np.isfinite(norms_V), "not finite", "train again or remove them"),
         (norms_V == 0, "zero", "an item without features must not get here"),
@@ -174,7 +177,8 @@ def _check_vectors(vectors_VD: NDArray[np.float32], ids: Sequence[str]) -> None:
             )
 
 
-def _norms(vectors_VD: NDArray[np.float32], block: int = 65_536) -> NDArray[np.float64]:
+def norms(vectors_VD: NDArray[np.float32], block: int = 65_536) -> NDArray[np.float64]:
+    """Euclidean norm of each vector: float64 [V]."""
     # In blocks, since float64 copies of a whole catalogue would triple its memory.
     norms_V = np.empty(len(vectors_VD), dtype=np.float64)
     for start in range(0, len(vectors_VD), block):

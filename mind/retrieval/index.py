@@ -1,9 +1,9 @@
-"""Searching a catalogue by inner product, and keeping the index on disk with the catalogue it is for.
+"""What an index promises, and how it is kept on disk with the catalogue that it is for.
 
-Shapes: Q queries, V items of the catalogue, D dimensions, k answers a query.
+Shapes: V items of the catalogue, D dimensions.
 
-A folder holds `index.json` and the three files that it names. Their names carry their checksums, so a
-file is never changed in place: replacing index.json moves a reader from one whole index to the next.
+A folder holds `index.json` and the files that it names. Their names carry their checksums, so a file is
+never changed in place: replacing index.json moves a reader from one whole index to the next.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from mind.retrieval.catalogue import METRIC, Catalogue
+from mind.retrieval.exact import ExactIndex
+from mind.retrieval.hnsw import HnswIndex
+from mind.retrieval.ivf import IvfIndex
+from mind.retrieval.request import Request
 
-_LAYOUT = 1
+_LAYOUT = 2
 _DESCRIPTION = "index.json"
-_FILES = {"index": "faiss", "vectors": "npy", "item_ids": "json"}
+_PARTS: dict[str, tuple[str, ...]] = {"exact": (), "ivf": IvfIndex.PARTS, "hnsw": HnswIndex.PARTS}
 
 
 class IndexMismatch(ValueError):
@@ -37,41 +41,23 @@ class Index(Protocol):
     """Finds the items of one catalogue with the largest inner products."""
 
     @property
+    def kind(self) -> str:
+        """exact, ivf or hnsw."""
+
+    @property
     def exact(self) -> bool:
-        """True when search gives the k best up to rounding in float32; False when it may miss some."""
+        """True when a shortlist is proven to hold the best; False when it may miss some."""
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the catalogue that was indexed."""
 
-    def search(self, queries_QD: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores float32 [Q, k], best first, and positions int64 [Q, k], -1 where one is missing."""
+    def shortlist(self, requests: Sequence[Request]) -> list[NDArray[np.int64]]:
+        """For each request positions, int64, ascending and unique, at least `wanted` of them.
 
-
-class ExactIndex:
-    """Every item is compared with every query (faiss.IndexFlatIP)."""
-
-    exact = True
-
-    def __init__(self, flat: Any, fingerprint: str) -> None:
-        self.flat = flat
-        self.fingerprint = fingerprint
-
-    @classmethod
-    def build(cls, catalogue: Catalogue) -> ExactIndex:
-        """An index over the vectors of the catalogue; faiss keeps a copy of them (4 V D bytes)."""
-        flat = faiss.IndexFlatIP(catalogue.dimension)
-        flat.add(catalogue.vectors_VD)
-        return cls(flat, catalogue.fingerprint)
-
-    def search(self, queries_QD: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """See `Index.search`. Raises ValueError for k outside 1 to V or queries that are not [Q, D]."""
-        if not 1 <= k <= self.flat.ntotal:
-            raise ValueError(f"k is {k}; it must be from 1 to the {self.flat.ntotal} items of the index")
-        if queries_QD.ndim != 2 or queries_QD.shape[1] != self.flat.d:
-            raise ValueError(f"queries have shape {queries_QD.shape}; the index needs [Q, {self.flat.d}]")
-        scores_Qk, positions_Qk = self.flat.search(np.ascontiguousarray(queries_QD, dtype=np.float32), k)
-        return scores_Qk, positions_Qk
+        Among them are the `wanted` best items of the user: all of them if the index is exact, most of them
+        if not. What is found for a user does not depend on the other requests.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +71,7 @@ class Expected:
     checksum: str | None = None
 
 
-def write(index: ExactIndex, catalogue: Catalogue, folder: Path) -> str:
+def write(index: ExactIndex | IvfIndex | HnswIndex, catalogue: Catalogue, folder: Path) -> str:
     """Writes index and catalogue into folder and returns the checksum (sha256, hex) of the whole.
 
     Same content, same bytes: to write again after a crash, or twice at once, gives one result. index.json
@@ -99,13 +85,18 @@ def write(index: ExactIndex, catalogue: Catalogue, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     ids = json.dumps(catalogue.item_ids, ensure_ascii=False).encode("utf-8")
     digests = {
-        "index": _put(folder, "index", lambda path: faiss.write_index(index.flat, str(path))),
-        "vectors": _put(folder, "vectors", lambda path: _save(path, catalogue)),
         "item_ids": _put(folder, "item_ids", lambda path: path.write_bytes(ids)),
+        "vectors": _put(folder, "vectors", lambda path: _save(path, catalogue.vectors_VD)),
     }
+    reach = None
+    if not isinstance(index, ExactIndex):
+        reach = index.reach
+        for part in _PARTS[index.kind]:
+            digests[part] = _put(folder, part, partial(_save, array=index.arrays[part]))
     description = {
         "layout": _LAYOUT,
-        "kind": "exact",
+        "kind": index.kind,
+        "reach": reach,
         "metric": METRIC,
         "dimension": catalogue.dimension,
         "count": catalogue.size,
@@ -118,8 +109,11 @@ def write(index: ExactIndex, catalogue: Catalogue, folder: Path) -> str:
     return _put(folder, _DESCRIPTION, lambda path: path.write_bytes(text))
 
 
-def read(folder: Path, expected: Expected) -> tuple[ExactIndex, Catalogue]:
+def read(folder: Path, expected: Expected) -> tuple[Index, Catalogue]:
     """The index and the catalogue in folder, after every checksum has been compared.
+
+    The arrays are mapped, not copied, so processes of one machine share them, and they may be larger than
+    its memory.
 
     Raises FileNotFoundError when index.json or a file that it names is missing; IndexMismatch when
     metric, dimension, model version, vocabulary or checksum differ from what is expected, or when a file
@@ -128,32 +122,34 @@ def read(folder: Path, expected: Expected) -> tuple[ExactIndex, Catalogue]:
     text = (folder / _DESCRIPTION).read_bytes()
     description = _description(folder, text)
     _check_expected(folder, text, description, expected)
-    paths = {part: _checked_path(folder, part, description) for part in _FILES}
+    parts = ("item_ids", "vectors", *_PARTS[description["kind"]])
+    paths = {part: _checked_path(folder, part, description) for part in parts}
     catalogue = Catalogue(
-        tuple(json.loads(paths["item_ids"].read_text(encoding="utf-8"))),
-        np.load(paths["vectors"], allow_pickle=False),
+        tuple(json.loads(paths.pop("item_ids").read_text(encoding="utf-8"))),
+        np.load(paths.pop("vectors"), mmap_mode="r", allow_pickle=False),
         description["model_version"],
         description["vocabulary"],
     )
-    flat = faiss.read_index(str(paths["index"]))
-    found = (type(flat), flat.ntotal, catalogue.size, catalogue.dimension, catalogue.fingerprint)
-    stated = (
-        faiss.IndexFlatIP,
-        catalogue.size,
-        *(description[key] for key in ("count", "dimension", "catalogue")),
-    )
-    if found != stated or flat.d != catalogue.dimension or not _holds(flat, catalogue):
+    stated = tuple(description[key] for key in ("count", "dimension", "catalogue"))
+    if (catalogue.size, catalogue.dimension, catalogue.fingerprint) != stated:
         raise IndexMismatch(f"the parts of the index in {folder} do not belong together; write it again")
-    return ExactIndex(flat, catalogue.fingerprint), catalogue
-
-
-def _holds(flat: Any, catalogue: Catalogue) -> bool:
-    stored = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
-    return bool(np.array_equal(stored, catalogue.vectors_VD.ravel()))
+    if description["kind"] == "exact":
+        return ExactIndex(catalogue), catalogue
+    arrays = {part: np.load(path, mmap_mode="r", allow_pickle=False) for part, path in paths.items()}
+    reach = float(description["reach"])
+    index = (
+        IvfIndex(arrays, catalogue.fingerprint, reach)
+        if description["kind"] == "ivf"
+        else HnswIndex(arrays, catalogue, reach)
+    )
+    # The checksum of the whole, where it was given, has proven that already.
+    if expected.checksum is None and not index.belongs(catalogue):
+        raise IndexMismatch(f"the parts of the index in {folder} do not belong together; write it again")
+    return index, catalogue
 
 
 def _file_name(part: str, digest: str) -> str:
-    return f"{part}.{digest[:16]}.{_FILES[part]}"
+    return f"{part}.{digest[:16]}.{'json' if part == 'item_ids' else 'npy'}"
 
 
 def _description(folder: Path, text: bytes) -> dict[str, Any]:
@@ -164,10 +160,10 @@ def _description(folder: Path, text: bytes) -> dict[str, Any]:
         raise IndexMismatch(
             f"{folder / _DESCRIPTION} is no description of an index: {fault}; write it again"
         ) from fault
-    if layout != _LAYOUT or description.get("kind") != "exact":
+    if layout != _LAYOUT or description.get("kind") not in _PARTS:
         raise IndexMismatch(
             f"{folder / _DESCRIPTION} has layout {layout!r} and kind {description.get('kind')!r}; "
-            f"this version reads layout {_LAYOUT} and kind 'exact', so write the index again"
+            f"this version reads layout {_LAYOUT} and kind {', '.join(_PARTS)}, so write the index again"
         )
     return dict(description)
 
@@ -211,15 +207,15 @@ def _put(folder: Path, part: str, fill: Callable[[Path], object]) -> str:
         with unfinished.open("rb") as stream:
             os.fsync(stream.fileno())
         digest = _sha256(unfinished)
-        os.replace(unfinished, folder / (_file_name(part, digest) if part in _FILES else part))
+        os.replace(unfinished, folder / (part if part == _DESCRIPTION else _file_name(part, digest)))
     finally:
         unfinished.unlink(missing_ok=True)
     return digest
 
 
-def _save(path: Path, catalogue: Catalogue) -> None:
+def _save(path: Path, array: NDArray[Any]) -> None:
     with path.open("wb") as stream:  # given a path, numpy would add .npy to the name
-        np.save(stream, catalogue.vectors_VD, allow_pickle=False)
+        np.save(stream, array, allow_pickle=False)
 
 
 def _sha256(path: Path) -> str:

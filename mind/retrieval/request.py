@@ -12,23 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from mind.retrieval.catalogue import LARGEST_NORM, SMALLEST_NORM, Catalogue
 
-# Asked of the index beyond n and the exclusions, so that the proof rarely needs a second search.
-MARGIN = 32
-
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """One user, checked.
 
-    interests_KD: float32 [K, D]. excluded: int64 [X], positions, ascending and unique. slack_K: float64
-    [K], the largest difference between a score of the index and the true inner product. first_k: how many
-    answers to ask of the index at first.
+    interests_KD: float32 [K, D]. excluded: int64 [X], positions, ascending and unique. slack: the largest
+    difference between a float32 product with an interest and the true inner product. wanted: how many items
+    leave n after the exclusions for certain, at most V.
     """
 
     interests_KD: NDArray[np.float32]
     excluded: NDArray[np.int64]
-    slack_K: NDArray[np.float64]
-    first_k: int
+    slack: float
+    wanted: int
 
 
 def request_for(user_id: str, interests: ArrayLike, excluded: ArrayLike, catalogue: Catalogue, n: int) -> Request:
@@ -60,8 +57,8 @@ def request_for(user_id: str, interests: ArrayLike, excluded: ArrayLike, catalog
             f"user {user_id!r}: exclusions reach from {positions[0]} to {positions[-1]}; positions are 0 to "
             f"{catalogue.size - 1}, see Catalogue.known_positions"
         )
-    slack_K = _rounding(catalogue.dimension) * norms_K * catalogue.largest_norm + _underflow(catalogue.dimension)
-    return Request(interests_KD, positions, slack_K, n + len(positions) + MARGIN)
+    slack = _rounding(catalogue.dimension) * norms_K.max() * catalogue.largest_norm + _underflow(catalogue.dimension)
+    return Request(interests_KD, positions, float(slack), min(catalogue.size, n + len(positions)))
 
 
 def _rounding(dimension: int) -> float:

@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.config import RetrievalSection
-from mind.retrieval import Candidates, Catalogue, ExactIndex, Expected, Index, Popularity, read, write
+from mind.retrieval import Candidates, Catalogue, ExactIndex, Expected, Index, Popularity, choose, read, recall, write
 from mind.retrieval import top_candidates_batch as search
 from mind.serving.embedding import ServingModel
 from mind.serving.parcel import received, send
@@ -45,19 +45,27 @@ class SentIndex:
     """An index that every worker has, and what it must turn out to be."""
 
     name: str
+    kind: str
     expected: Expected
     fingerprint: str
     size: int
 
 
-def build_index(item_vectors: DataFrame, model: ServingModel) -> SentIndex:
-    """An exact index over the night's item vectors, checked, written and sent to the workers."""
+def build_index(
+    item_vectors: DataFrame, model: ServingModel, interests: DataFrame, section: RetrievalSection
+) -> SentIndex:
+    """The index that `section` asks for over the night's item vectors, checked, written and sent to the workers.
+
+    It is tuned on some of the users in `interests`, others than those on whom `measured_recall` measures it.
+    """
     table = item_vectors.select(n.ITEM_ID, n.VECTOR).toArrow()
     ids = table[n.ITEM_ID].to_pylist()
     vectors_VD = table[n.VECTOR].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
     catalogue = Catalogue.build(ids, vectors_VD, model_version=model.version, vocabulary=model.vocabulary)
+    tuned_on = [np.stack(row) for row in _sample(interests, section, 1)[n.INTERESTS].to_pylist()]
+    index = choose(catalogue, section.index, section.recall, section.exact_items, tuned_on, section.candidates)
     with tempfile.TemporaryDirectory() as folder:
-        checksum = write(ExactIndex.build(catalogue), catalogue, Path(folder))
+        checksum = write(index, catalogue, Path(folder))
         name = send(item_vectors.sparkSession, Path(folder), "index")
     expected = Expected(
         model_version=model.version,
@@ -65,15 +73,35 @@ def build_index(item_vectors: DataFrame, model: ServingModel) -> SentIndex:
         dimension=vectors_VD.shape[1],
         checksum=checksum,
     )
-    log.info("exact index over %s items", f"{len(ids):,}")
-    return SentIndex(name=name, expected=expected, fingerprint=catalogue.fingerprint, size=len(ids))
+    log.info("%s index over %s items", index.kind, f"{len(ids):,}")
+    return SentIndex(name=name, kind=index.kind, expected=expected, fingerprint=catalogue.fingerprint, size=len(ids))
 
 
 def retrieve(interests: DataFrame, excluded: DataFrame, index: SentIndex, section: RetrievalSection) -> DataFrame:
     """The best `section.candidates` items of each user, without those in `excluded` (user_id, excluded)."""
+    return _with_exclusions(interests, excluded).mapInArrow(_worker(index, section), LISTS)
+
+
+def measured_recall(
+    interests: DataFrame, excluded: DataFrame, index: SentIndex, section: RetrievalSection
+) -> DataFrame:
+    """(user_id, recall, index_kind): the lists of a fixed sample of users against the exact ones.
+
+    The sample is the `section.recall_users` users whose ids have the smallest hashes, so it changes little from night
+    to night. Searched again, since a user's list does not depend on who is searched beside.
+    """
+    spark = interests.sparkSession
+    sample = spark.createDataFrame(
+        _sample(interests, section, 0).to_pandas(), f"{n.USER_ID} string, {n.INTERESTS} array<array<float>>"
+    )
+    users = _with_exclusions(sample, excluded)
+    found = users.mapInArrow(_recall_worker(index, section), f"{n.USER_ID} string, {n.RECALL} double")
+    return found.withColumn(n.INDEX_KIND, F.lit(index.kind))
+
+
+def _with_exclusions(interests: DataFrame, excluded: DataFrame) -> DataFrame:
     users = interests.select(n.USER_ID, n.INTERESTS).join(excluded, n.USER_ID, "left")
-    users = users.withColumn(EXCLUDED, F.coalesce(EXCLUDED, F.array().cast("array<string>")))
-    return users.mapInArrow(_worker(index, section), LISTS)
+    return users.withColumn(EXCLUDED, F.coalesce(EXCLUDED, F.array().cast("array<string>")))
 
 
 def fallback(users: DataFrame, popular: DataFrame, size: int) -> DataFrame:
@@ -103,13 +131,28 @@ def _worker(index: SentIndex, section: RetrievalSection) -> Callable[[Batches], 
     return work
 
 
-def _lists(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> pa.RecordBatch:
-    users = batch[n.USER_ID].to_pylist()
+def _recall_worker(index: SentIndex, section: RetrievalSection) -> Callable[[Batches], Batches]:
+    def work(batches: Batches) -> Batches:
+        held, catalogue = _index(index.name, index.expected)
+        exact = ExactIndex.build(catalogue)
+        for batch in batches:
+            found = _found(batch, held, catalogue, section.candidates)
+            best = _found(batch, exact, catalogue, section.candidates)
+            shares = pa.array([recall(*pair) for pair in zip(found, best, strict=True)], pa.float64())
+            yield pa.record_batch([batch[n.USER_ID], shares], names=[n.USER_ID, n.RECALL])
+
+    return work
+
+
+def _found(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> list[Candidates]:
     vectors = batch[n.INTERESTS].flatten().flatten().to_numpy().reshape(-1, catalogue.dimension)
     ends = batch[n.INTERESTS].value_lengths().to_numpy().cumsum()
-    interests = np.split(vectors, ends[:-1])
     excluded = [catalogue.known_positions(ids) for ids in batch[EXCLUDED].to_pylist()]
-    found = search(users, interests, excluded, catalogue, index, wanted)
+    return search(batch[n.USER_ID].to_pylist(), np.split(vectors, ends[:-1]), excluded, catalogue, index, wanted)
+
+
+def _lists(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> pa.RecordBatch:
+    found = _found(batch, index, catalogue, wanted)
     ends_of = pa.array(np.concatenate([[0], np.cumsum([len(one.positions) for one in found])]).astype(np.int32))
     short = [EXHAUSTED if len(one.positions) < wanted else None for one in found]
     ids = pa.array(catalogue.item_ids, pa.string()).take(pa.array(_joined(found, "positions")))
@@ -118,11 +161,18 @@ def _lists(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: in
         pa.ListArray.from_arrays(ends_of, ids),
         pa.ListArray.from_arrays(ends_of, pa.array(_joined(found, "scores"), pa.float32())),
         pa.ListArray.from_arrays(ends_of, pa.array(_joined(found, "interest"), pa.int32())),
-        pa.array([MODEL] * len(users), pa.string()),
+        pa.array([MODEL] * len(found), pa.string()),
         pa.array(short, pa.string()),
     ]
     names = [n.USER_ID, n.ITEM_IDS, n.SCORES, n.INTEREST_OF_ORIGIN, n.ORIGIN, n.SHORTFALL]
     return pa.record_batch(columns, names=names)
+
+
+def _sample(interests: DataFrame, section: RetrievalSection, part: int) -> pa.Table:
+    """Every other of the users with the smallest hashes: part 0 to measure recall on, part 1 to tune the index on."""
+    by_hash = interests.select(n.USER_ID, n.INTERESTS).orderBy(F.xxhash64(n.USER_ID), n.USER_ID)
+    first = by_hash.limit(2 * section.recall_users).toArrow()
+    return first.take(pa.array(range(part, first.num_rows, 2), pa.int64()))
 
 
 def _joined(found: Sequence[Candidates], part: str) -> NDArray[np.generic]:

@@ -31,6 +31,8 @@ ATTEMPTS = 5
 CONFLICT = re.compile(
     r"DELTA_(CONCURRENT_\w+|TABLE_ALREADY_EXISTS|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception"
 )
+HALF_MADE = re.compile(r"DELTA_(CREATE_TABLE_WITH_NON_EMPTY_LOCATION|TABLE_NOT_FOUND|MISSING_DELTA_TABLE)")
+"""What Delta says to the second of two writers that make a table, while the first has its folder but no commit yet."""
 PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
     "delta.dataSkippingNumIndexedCols": "8",
@@ -106,7 +108,7 @@ class Lake:
             self._with_retries(contract, lambda: self._overwrite(contract, placed, where))
         finally:
             frame.unpersist()
-        log.info("%s: %s rows", contract.name, f"{rows:,}")
+        log.info("%s: %s rows", contract.name, f"{rows:,}", extra={"table": contract.name, "rows_written": rows})
         return rows
 
     def add(self, contract: Contract, make: Callable[[DataFrame], DataFrame]) -> int:
@@ -132,7 +134,8 @@ class Lake:
             try:
                 rows = check_rows(contract, fresh)
                 if rows == 0 or self._append_once(contract, fresh, held.count() + 1):
-                    log.info("%s: %s rows added", contract.name, f"{rows:,}")
+                    told = {"table": contract.name, "rows_written": rows}
+                    log.info("%s: %s rows added", contract.name, f"{rows:,}", extra=told)
                     return rows
             finally:
                 fresh.unpersist()
@@ -168,14 +171,42 @@ class Lake:
         writer.save(self.path(contract))
 
     def _with_retries(self, contract: Contract, write: Callable[[], Result]) -> Result:
-        """Run a write; where another writer won the race, say so and try again on the new snapshot."""
+        """Run a write; where another writer won the race, say so and try again on the new snapshot.
+
+        Raises:
+            MindError: the table's folder holds something else than a Delta table.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return write()
             except PySparkException as error:
-                conflict = CONFLICT.search(str(error))
-                if not conflict or attempt == ATTEMPTS:
+                half_made = HALF_MADE.search(str(error))
+                conflict = half_made or CONFLICT.search(str(error))
+                if not conflict:
                     raise
+                if attempt == ATTEMPTS:
+                    raise (self._strange_folder(contract) if half_made else error) from error
                 log.warning("%s: another writer was first (%s), trying again", contract.name, conflict.group(0))
                 time.sleep(attempt)
+                if half_made and attempt == ATTEMPTS - 1:
+                    self._clear_leftover(contract)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _strange_folder(self, contract: Contract) -> MindError:
+        return MindError(
+            f"table {contract.name}: {self.path(contract)} holds files but no Delta table; move them away, or set "
+            "lake.root to another place"
+        )
+
+    def _clear_leftover(self, contract: Contract) -> None:
+        """Remove the log folder of a writer that was killed before its first commit; Delta never would."""
+        assert self.spark.sparkContext._jvm is not None
+        path = self.spark.sparkContext._jvm.org.apache.hadoop.fs.Path(self.path(contract))
+        files = path.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
+        commits = path.suffix("/_delta_log")
+        names = [status.getPath().getName() for status in files.listStatus(path)]
+        if names == ["_delta_log"] and not any(
+            status.getPath().getName()[0].isdigit() for status in files.listStatus(commits)
+        ):
+            log.warning("%s: removing the empty log that a killed writer left", contract.name)
+            files.delete(commits, True)

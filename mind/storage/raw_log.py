@@ -2,31 +2,82 @@
 
 from __future__ import annotations
 
+import logging
+from urllib.parse import urlsplit
+
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.errors import BadInput, told_by_spark
-from mind.source import Source
+from mind.source import ITEM_FILE, USER_FILE, FeatureFile, Source
+from mind.storage.raw_files import open_files
 from mind.tables import names as n
+
+log = logging.getLogger("mind")
 
 
 def read_raw_log(spark: SparkSession, source: Source, path: str) -> DataFrame:
-    """The raw rows, with the name of the file that held each in `source_file`.
+    """The raw rows, each with the name of its file in `source_file`, and in `item_file` and `user_file` what those
+    files say of its item and its user (null where they say nothing; absent where the source has no such file).
 
     Raises:
-        BadInput: the log is missing or cannot be opened.
+        BadInput: the log or a file is missing, cannot be opened, or has lost or changed a column of `fields`.
     """
     try:
-        frame = spark.read.format(source.format).options(**source.options).load(path)
-        frame = frame.withColumn(n.SOURCE_FILE, F.col("_metadata.file_name"))
+        frame = open_files(spark, source, path, "the log").withColumn(n.SOURCE_FILE, F.col("_metadata.file_name"))
+        frame = frame.drop("_metadata")
         # One small file is one task; parsing it on one core would be most of a short night.
         cores = spark.sparkContext.defaultParallelism
-        return frame.repartition(cores) if frame.rdd.getNumPartitions() < cores else frame
+        frame = frame.repartition(cores) if frame.rdd.getNumPartitions() < cores else frame
     except (PySparkException, Py4JJavaError) as error:
         reason = told_by_spark(error) or str(error).splitlines()[0]
         raise BadInput(
             f"source {source.name}: {path} cannot be read as {source.format}: {reason}. "
             "Set ingest.path to the log, or mend the source description."
         ) from error
+    for name, file, key in (
+        (ITEM_FILE, source.item_file, source.columns.item_id),
+        (USER_FILE, source.user_file, source.columns.user_id),
+    ):
+        if file is not None:
+            frame = _beside(frame, file, name, key, source, path)
+    return frame
+
+
+def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Source, log_path: str) -> DataFrame:
+    """`raw` with the struct column `name`: the columns that the file gives for the row's `key`.
+
+    Of several rows with one key the greatest in (`prefer`, its columns) counts, so the order of rows does not matter.
+    """
+    path = _path_beside(log_path, file.path)
+    try:
+        rows = open_files(raw.sparkSession, file, path, f"[{name}] of source {source.name}")
+        given = F.struct(*[F.expr(sql).cast("string").alias(column) for column, sql in file.columns.items()])
+        known = (
+            rows.where(F.expr(file.where))
+            .select(
+                F.expr(file.key).cast("string").alias("its key"),
+                F.struct(F.expr(file.prefer).alias("prefer"), given.alias("given")).alias("row"),
+            )
+            .where(F.col("`its key`").isNotNull())
+            .groupBy("`its key`")
+            .agg(F.max("row")["given"].alias(name))
+        )
+        # The external id as the source makes it, computed before the join: its columns must not meet the file's.
+        keyed = raw.withColumn("raw key", F.expr(key).cast("string"))
+        return keyed.join(known, F.col("`raw key`") == F.col("`its key`"), "left").drop("raw key", "its key")
+    except (PySparkException, Py4JJavaError) as error:
+        reason = told_by_spark(error) or str(error).splitlines()[0]
+        raise BadInput(
+            f"source {source.name}: [{name}] {path} cannot be read as {file.format}: {reason}. Put the file there, or "
+            f"mend [{name}] in conf/sources/{source.name}.toml."
+        ) from error
+
+
+def _path_beside(log_path: str, path: str) -> str:
+    if path.startswith("/") or urlsplit(path).scheme:
+        return path
+    folder, slash, _ = log_path.rstrip("/").rpartition("/")
+    return f"{folder}{slash}{path}"

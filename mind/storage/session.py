@@ -20,6 +20,11 @@ PROMISED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 """Answers must not depend on the host's time zone, on silent casts or on files that went missing."""
+QUICKER = {
+    # Histories are collected per user from rows that are sorted by user anyway. Spark's default collects in a hash map
+    # first, which it gives up after 128 users, and sorts then.
+    "spark.sql.execution.useObjectHashAggregateExec": "false",
+}
 
 
 def session() -> SparkSession:
@@ -34,7 +39,7 @@ def session() -> SparkSession:
     for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     builder = SparkSession.builder.appName("mind")
-    for key, value in (DELTA | PROMISED).items():
+    for key, value in (DELTA | PROMISED | QUICKER).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

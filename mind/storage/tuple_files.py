@@ -16,9 +16,14 @@ from mind.tables.manifest import Manifest
 
 
 def night_folder(root: str, ds: date) -> str:
-    """The URI of a night's tuples; a plain path becomes absolute, so that every process opens the same."""
+    """The URI of a night's tuples."""
+    return table_uri(root, f"tuples/ds={ds.isoformat()}")
+
+
+def table_uri(root: str, name: str) -> str:
+    """The URI of a folder in the lake; a plain path becomes absolute, so that every process opens the same."""
     root = root if "://" in root else Path(root).resolve().as_uri()
-    return f"{root.rstrip('/')}/tuples/ds={ds.isoformat()}"
+    return f"{root.rstrip('/')}/{name}"
 
 
 def read_manifest(root: str, ds: date) -> Manifest:

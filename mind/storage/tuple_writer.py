@@ -75,7 +75,7 @@ def write_tuples(
     for split, rows in expected.items():
         if manifest.rows(split) != rows:
             raise BrokenPromise(f"split {split} of {ds} has {manifest.rows(split)} rows on disk, {rows} were due")
-    _replace(f"{folder}/manifest.json", manifest)
+    replace_manifest(f"{folder}/manifest.json", manifest)
     _sweep(folder, attempt)
     log.info("tuples: %s", ", ".join(f"{manifest.rows(split):,} {split}" for split in expected))
     return manifest
@@ -92,7 +92,8 @@ def _written(folder: str) -> list[TupleFile]:
     ]
 
 
-def _replace(uri: str, manifest: Manifest) -> None:
+def replace_manifest(uri: str, manifest: Manifest) -> None:
+    """Let a new manifest count from now on, in one move."""
     system, path = fs.FileSystem.from_uri(uri)
     part = f"{path}.{os.getpid()}"
     with system.open_output_stream(part) as stream:

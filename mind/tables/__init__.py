@@ -5,7 +5,8 @@ from __future__ import annotations
 from mind.tables.behaviours import BEHAVIOURS, QUARANTINE
 from mind.tables.catalogue import ITEMS, USERS, VOCABULARY
 from mind.tables.contract import Column, Contract, ContractError, as_markdown
-from mind.tables.serving import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, STAGED, USER_INTERESTS
+from mind.tables.persons import FORGOTTEN
+from mind.tables.serving import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, RECALL_SAMPLE, STAGED, USER_INTERESTS
 from mind.tables.tuples import CATALOGUE, TUPLES
 
 ALL = (
@@ -18,9 +19,11 @@ ALL = (
     CATALOGUE,
     ITEM_VECTORS,
     USER_INTERESTS,
+    RECALL_SAMPLE,
     STAGED,
     CANDIDATES,
     PUBLICATIONS,
+    FORGOTTEN,
 )
 """Every table, in the order of the night."""
 
@@ -29,10 +32,12 @@ __all__ = [
     "BEHAVIOURS",
     "CANDIDATES",
     "CATALOGUE",
+    "FORGOTTEN",
     "ITEMS",
     "ITEM_VECTORS",
     "PUBLICATIONS",
     "QUARANTINE",
+    "RECALL_SAMPLE",
     "STAGED",
     "TUPLES",
     "USERS",

@@ -91,6 +91,23 @@ STAGED = Contract(
     columns=_CANDIDATES,
 )
 
+RECALL_SAMPLE = Contract(
+    name="recall_sample",
+    grain="one user of the fixed sample on one night",
+    key=(n.DS, n.USER_ID),
+    partition=(n.DS,),
+    produced_by="retrieve",
+    columns=(
+        _DAY,
+        _USER,
+        Column(name=n.RECALL, type=pa.float64(), meaning="share of the exact list that the index found", unit="0 to 1"),
+        Column(name=n.INDEX_KIND, type=pa.string(), meaning="exact, ivf or hnsw"),
+        _VERSION,
+        _CHECKSUM,
+        Column(name=n.INDEX_CHECKSUM, type=pa.string(), meaning="fingerprint of the catalogue that was searched"),
+    ),
+)
+
 CANDIDATES = Contract(
     name="candidates",
     grain="one user on one published night",
@@ -102,14 +119,14 @@ CANDIDATES = Contract(
 
 PUBLICATIONS = Contract(
     name="publications",
-    grain="one publish of one night's content",
+    grain="one change of what readers of a night see",
     key=(n.PUBLICATION_ID,),
     partition=(),
     produced_by="publish",
     columns=(
         Column(name=n.PUBLICATION_ID, type=pa.string(), meaning="the night and the fingerprint of its content"),
         _DAY,
-        Column(name=n.ACTION, type=pa.string(), meaning="publish"),
+        Column(name=n.ACTION, type=pa.string(), meaning="publish, rollback or forget (a person was deleted)"),
         Column(name=n.CONTENT, type=pa.string(), meaning="fingerprint of the published rows, order-free"),
         Column(name=n.TABLE_VERSION, type=pa.int64(), meaning="Delta version of candidates that readers see"),
         Column(name=n.REPLACES, type=pa.string(), meaning="publication that readers saw before", required=False),

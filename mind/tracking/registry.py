@@ -150,6 +150,20 @@ class Registry:
                 return None
             raise
 
+    def numbered(self, number: str) -> Version:
+        """The version of that number.
+
+        Raises:
+            MindError: there is none.
+        """
+        from mlflow.exceptions import MlflowException
+
+        name = self._section.model_name
+        try:
+            return self._version(self._client.get_model_version(name, number))
+        except MlflowException as error:
+            raise MindError(f"model {name!r} has no version {number} in the tracking store; was it deleted?") from error
+
     def need(self, alias: str) -> Version:
         """The version that an alias names.
 

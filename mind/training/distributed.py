@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mind.errors import BrokenPromise
+from mind.training.adam import touched
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class Ranks:
 
     def agreed(self, value: bool) -> bool:
         """The leader's answer, on all ranks."""
-        return bool(self.total([float(value and self.leads)])[0])
+        return bool(self.of_leader(float(value)))
+
+    def of_leader(self, value: float) -> float:
+        """The leader's number, on all ranks."""
+        return self.total([value if self.leads else 0.0])[0]
 
     def gathered(self, target_B: Tensor, rows: int) -> Tensor:
         """The item indexes of all ranks' targets, in rank order, each rank's part padded with 0 to `rows`."""
@@ -67,9 +72,9 @@ class Ranks:
         for parameter, part in zip(dense, torch.split(flat, [parameter.numel() for parameter in dense]), strict=True):
             parameter.grad = part.view_as(parameter)
         starts = [0, *itertools.accumulate(len(table) for table in tables)]
-        parts = [_gradient(table).coalesce() for table in tables]
-        row_M = torch.cat([part.indices()[0] + start for part, start in zip(parts, starts, strict=False)])
-        value_MD = torch.cat([part.values() for part in parts])
+        parts = [touched(_gradient(table)) for table in tables]
+        row_M = torch.cat([rows + start for (rows, _), start in zip(parts, starts, strict=False)])
+        value_MD = torch.cat([values for _, values in parts])
         size = (starts[-1], value_MD.shape[1])
         every_R, every_RD = self._gathered_rows(row_M, value_MD)
         # Coalescing adds rows in rank order, so every rank gets the same sum.
@@ -110,6 +115,8 @@ def ranks(threads: int) -> Iterator[Ranks]:
     torch.set_num_threads(threads)
     # The same night must give the same model: no kernel whose sums depend on timing.
     torch.use_deterministic_algorithms(True)
+    # It would also fill every new tensor before the kernel that fills it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Ranks(0, 1)

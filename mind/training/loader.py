@@ -119,12 +119,17 @@ class TupleLoader:
         """Steps of the epoch, the same for every rank."""
         return -(-max(self.rows_of(epoch)) // self._rows_per_rank)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch: `steps(epoch)` of them."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, `steps(epoch)` of them, or those from step `first` (from 0) on.
+
+        What lies before is read again, as the pool must be shuffled in the same way, but not computed.
+        """
         rows_of, size = self.rows_of(epoch), self._rows_per_rank
         parts = self._parts(epoch)
         for step in range(self.steps(epoch)):
             arrays = next(parts, None) or self._nothing
+            if step < first:
+                continue
             yield Batch(
                 history_BL=arrays[n.HISTORY],
                 profile_BP=arrays[n.PROFILE][:, : self._profile_features],

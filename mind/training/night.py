@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from mind.tables.manifest import Manifest
 from mind.training.scoring import FIRST_ITEM
 from mind.training.trainer import Night
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised when the training code changes what it makes from the same data and configuration."""
 
 
@@ -39,15 +40,24 @@ def night_of(manifest: Manifest, catalogue: pa.Table) -> Night:
     return Night(manifest=manifest, item_codes_VF=torch.from_numpy(codes), counts_V=torch.from_numpy(counts))
 
 
+ELSEWHERE = {"checkpoints", "checkpoint_steps"}
+"""Keys of [training] that do not change what is learned."""
+SPREAD = {"processes", "threads_per_process"}
+"""Keys that change only in which order the same sums are made."""
+
+
 def training_key(manifest: Manifest, model: ModelSection, training: TrainingSection) -> str:
     """What a model is made from: equal keys, equal weights."""
-    made_from = [
-        FORMAT,
-        manifest.content,
-        manifest.vocabulary,
-        model.model_dump_json(),
-        training.model_dump_json(),
-    ]
+    return _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE))
+
+
+def checkpoint_folder(manifest: Manifest, model: ModelSection, training: TrainingSection) -> Path:
+    """Where the checkpoints of a training lie, by any number of ranks."""
+    return Path(training.checkpoints) / _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE | SPREAD))
+
+
+def _digest(manifest: Manifest, model: ModelSection, training: str) -> str:
+    made_from = [FORMAT, manifest.content, manifest.vocabulary, model.model_dump_json(), training]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

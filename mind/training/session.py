@@ -11,8 +11,9 @@ from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.model import MIND, save
 from mind.tables.manifest import Manifest
 from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
+from mind.training.checkpoint import Checkpoints
 from mind.training.distributed import ranks
-from mind.training.night import training_key
+from mind.training.night import checkpoint_folder, training_key
 from mind.training.trainer import Metrics, Night, Trainer, build_model
 
 log = logging.getLogger("mind")
@@ -26,12 +27,15 @@ def train_and_register(
     training: TrainingSection,
     evaluation: EvaluationSection,
 ) -> None:
-    """Train on all ranks; the leader logs, saves and registers. A version made from the same is used again."""
+    """Train on all ranks; the leader logs, saves and registers. A version made from the same is used again, and a
+    training that was killed goes on from its checkpoint, which is removed when the version is registered."""
     key = training_key(night.manifest, model, training)
+    checkpoints = Checkpoints(checkpoint_folder(night.manifest, model, training))
     with ranks(training.threads_per_process) as group:
         held = registry.by_key(key) if group.leads else None
         if group.agreed(held is not None):
             if held is not None:
+                checkpoints.remove()
                 registry.point(CHALLENGER, held.number)
                 log.info(
                     "version %s was trained from the same tuples and configuration; it is used again",
@@ -39,7 +43,7 @@ def train_and_register(
                 )
             return
         network = build_model(model, night, training.seed)
-        trainer = Trainer(night, network, training, evaluation, group)
+        trainer = Trainer(night, network, training, evaluation, group, checkpoints)
         if not group.leads:
             trainer.run(lambda epoch, metrics: None)
             return
@@ -54,6 +58,7 @@ def train_and_register(
         with registry.run(f"train {ds}", params, tags) as run_id:
             best = trainer.run(lambda epoch, metrics: _report(registry, run_id, training, epoch, metrics, evaluation))
             _keep(registry, run_id, network, night.manifest, {**tags, "best_epoch": str(best)})
+        checkpoints.remove()
 
 
 def _report(

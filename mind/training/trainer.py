@@ -8,34 +8,29 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.errors import BrokenPromise
-from mind.evaluation import evaluate
-from mind.model import MIND, NegativeSampler, generator_for, model_health
-from mind.tables import names as n
+from mind.model import MIND, NegativeSampler, generator_for
 from mind.tables.manifest import Manifest
+from mind.training.adam import Adam
+from mind.training.checkpoint import EPOCH, STEP, Checkpoints, Position
 from mind.training.distributed import Ranks
-from mind.training.loader import TENSORS, Batch, Columns, TupleLoader, read_split
-from mind.training.scoring import ModelScorer, evaluation_batches
+from mind.training.loader import Batch, TupleLoader
+from mind.training.validation import Validation
 
 log = logging.getLogger("mind")
-
-HEALTH_ROWS = 2048
-"""Validation rows whose capsules are looked at after each epoch."""
 
 Metrics = dict[str, float]
 
 
 class Diverged(BrokenPromise):
-    """The loss is not a number any more; nothing of this training is kept."""
+    """The loss is not a number any more; nothing of this training is registered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +66,11 @@ class Trainer:
         training: TrainingSection,
         evaluation: EvaluationSection,
         ranks: Ranks,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.model, self._ranks, self._training, self._evaluation = model, ranks, training, evaluation
-        self._night = night
-        self._optimisers = [
-            torch.optim.SparseAdam(model.sparse_parameters(), lr=training.learning_rate),
-            torch.optim.Adam(model.dense_parameters(), lr=training.learning_rate),
-        ]
+        self._night, self._checkpoints = night, checkpoints
+        self._optimiser = Adam(model.sparse_parameters(), model.dense_parameters(), training.learning_rate)
         self._sampler = NegativeSampler(training.sampler, night.manifest.items, night.counts_V)
         self._loader = TupleLoader(
             night.manifest,
@@ -87,113 +80,135 @@ class Trainer:
             shuffle_rows=training.shuffle_rows,
             seed=training.seed,
         )
-        self._step = 0
+        self._at = Position()
+        self._best: dict[str, Tensor] = {}
 
     def run(self, on_epoch: Callable[[int, Metrics], None]) -> int:
-        """Train; call `on_epoch(epoch, metrics)` on every rank after each; return the best epoch (from 1).
+        """Train from the newest checkpoint, or from the start; return the best epoch (from 1).
+
+        Args:
+            on_epoch: called with (epoch, metrics) on every rank after each epoch; for the epochs of a killed training
+                that this one goes on from too, before the first of its own.
 
         Raises:
-            BrokenPromise: the ranks together read other rows than the manifest has.
+            BrokenPromise: the ranks together read other rows than the manifest has, or see other checkpoints.
             Diverged: the loss became infinite or no number, on any rank.
         """
-        validation = self._validation()
-        best: tuple[float, int, dict[str, Tensor]] = (-1.0, 0, {})
-        for epoch in range(1, self._training.epochs + 1):
-            started = time.monotonic()
-            loss, rows = self._epoch(epoch)
-            self._night.manifest.check_rows("train", rows)
-            metrics = {"loss": loss, "rows_per_second": rows / (time.monotonic() - started)}
-            metrics |= self._validate(validation)
+        validation = Validation(self._night.manifest, self.model, self._evaluation, self._ranks)
+        self._resume()
+        for epoch, metrics in enumerate(self._at.epochs, start=1):
             on_epoch(epoch, metrics)
-            reached = metrics[self._main_metric]
-            if reached > best[0]:
-                best = (
-                    reached,
-                    epoch,
-                    {name: value.clone() for name, value in self.model.state_dict().items()},
-                )
-        self.model.load_state_dict(best[2])
-        return best[1]
+        while self._at.epoch <= self._training.epochs:
+            metrics = self._epoch()
+            self._end_epoch(metrics | validation.metrics())
+            on_epoch(self._at.epoch - 1, self._at.epochs[-1])
+        self._load(self._best)
+        return self._at.best_epoch
 
-    @property
-    def _main_metric(self) -> str:
-        return f"validation_hit_rate_at_{self._evaluation.main_cutoff}"
+    def _end_epoch(self, metrics: Metrics) -> None:
+        at, reached = self._at, metrics[f"validation_hit_rate_at_{self._evaluation.main_cutoff}"]
+        if reached > at.best_reached:
+            at.best_reached, at.best_epoch = reached, at.epoch
+            self._best = {name: value.detach().clone() for name, value in self.model.named_parameters()}
+        at.epochs.append(metrics)
+        at.epoch, at.step, at.loss_sum, at.rows = at.epoch + 1, 0, 0.0, 0
+        self._save(EPOCH)
 
-    def _epoch(self, epoch: int) -> tuple[float, int]:
-        """Mean loss and rows of the epoch, over all ranks."""
+    def _load(self, weights: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(weights[name])
+
+    def _save(self, kind: str) -> None:
+        """The leader writes for all: every rank holds the same bits."""
+        if self._checkpoints is None or not self._ranks.leads:
+            return
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "model": dict(self.model.named_parameters()),
+            "best": self._best,
+            "optimiser": self._optimiser.state(),
+        }
+        tensors = {f"{part}.{name}": value.detach() for part, held in parts.items() for name, value in held.items()}
+        self._checkpoints.save(kind, self._at, tensors, self._ranks.count)
+
+    def _resume(self) -> None:
+        if self._checkpoints is None:
+            return
+        found = self._checkpoints.newest(self._ranks.count)
+        steps = found[0].steps_before if found else -1
+        # Also the moment from which the leader may replace what the others have read.
+        if self._ranks.of_leader(steps) != steps:
+            raise BrokenPromise(
+                f"rank {self._ranks.rank} sees another checkpoint in {self._checkpoints.folder} than rank 0; let "
+                "training.checkpoints be a folder that all nodes share"
+            )
+        if found is None:
+            return
+        self._at, tensors = found
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self._load(parts["model"])
+        self._best = parts["best"]
+        self._optimiser.restore(parts["optimiser"])
+        if self._ranks.leads:
+            log.info("going on from the checkpoint of epoch %d, step %d", self._at.epoch, self._at.step)
+
+    def _epoch(self) -> Metrics:
+        """The rest of the epoch that the training stands in."""
         self.model.train()
-        total, rows = 0.0, 0
-        for step, batch in enumerate(self._loader.epoch(epoch)):
-            self._step += 1
-            loss_B = self._losses(batch, epoch, step)
-            # Gradients are summed over ranks, so this is the mean over the rows of all of them.
-            loss = loss_B.sum() / batch.global_rows
-            for optimiser in self._optimisers:
-                optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            self._ranks.sum_gradients(self.model.sparse_parameters(), self.model.dense_parameters())
-            step_loss, step_rows = self._ranks.total([float(loss_B.detach().sum()), len(loss_B)])
-            if not math.isfinite(step_loss):
-                raise Diverged(
-                    f"the loss is {step_loss} in epoch {epoch}, step {step}; no weights were kept and nothing is "
-                    "registered. Lower training.learning_rate, or look for a broken feature in the tuples."
-                )
-            for optimiser in self._optimisers:
-                optimiser.step()
-            total, rows = total + step_loss, rows + int(step_rows)
-        return total / max(rows, 1), rows
+        at, started, rows_before = self._at, time.monotonic(), self._at.rows
+        waited = 0.0
+        batches = self._loader.epoch(at.epoch, at.step)
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            waited += time.monotonic() - asked
+            if batch is None:
+                break
+            loss, rows = self.step(batch)
+            at.loss_sum, at.rows, at.step = at.loss_sum + loss, at.rows + rows, at.step + 1
+            if at.steps_before % self._training.checkpoint_steps == 0:
+                self._save(STEP)
+        self._night.manifest.check_rows("train", at.rows)
+        took = time.monotonic() - started
+        return {
+            "loss": at.loss_sum / max(at.rows, 1),
+            "rows_per_second": (at.rows - rows_before) / took,
+            "data_wait_share": waited / took,
+        }
 
-    def _losses(self, batch: Batch, epoch: int, step: int) -> Tensor:
+    def step(self, batch: Batch) -> tuple[float, int]:
+        """One step of all ranks; the sum of their losses and their rows."""
+        self._at.steps_before += 1
+        loss_B = self._losses(batch)
+        # Gradients are summed over ranks, so this is the mean over the rows of all of them.
+        torch.autograd.backward(loss_B.sum() / batch.global_rows)
+        self._ranks.sum_gradients(self.model.sparse_parameters(), self.model.dense_parameters())
+        loss, rows = self._ranks.total([float(loss_B.detach().sum()), len(loss_B)])
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the loss is {loss} in epoch {self._at.epoch}, step {self._at.step}; nothing is registered, and the "
+                "last good checkpoint is kept. Lower training.learning_rate, or look for a broken feature in the "
+                "tuples."
+            )
+        self._optimiser.step()
+        return loss, int(rows)
+
+    def _losses(self, batch: Batch) -> Tensor:
         target_BF = torch.from_numpy(batch.target_BF)
         per_rank = self._training.batch_size // self._ranks.count
         in_batch = self._training.sampler in ("in_batch", "mixed")
         targets = self._ranks.gathered(target_BF[:, 0], per_rank) if in_batch else None
-        drawn = self._sampler.draw(self._training.negatives, generator_for(self._training.seed, epoch, step), targets)
+        generator = generator_for(self._training.seed, self._at.epoch, self._at.step)
+        drawn = self._sampler.draw(self._training.negatives, generator, targets)
         losses: Tensor = self.model(
             torch.from_numpy(batch.history_BL),
             torch.from_numpy(batch.profile_BP),
             target_BF,
             drawn.items_N,
             drawn.log_expected_N,
-            self._step,
+            self._at.steps_before,
         )
         return losses
-
-    def _validation(self) -> Columns:
-        """This rank's part of the validation rows."""
-        rows = read_split(self._night.manifest, "validation", TENSORS)
-        self.model.check_batch(
-            *(torch.from_numpy(np.ascontiguousarray(rows[name])) for name in (n.HISTORY, n.PROFILE, n.TARGET))
-        )
-        return {name: array[self._ranks.rank :: self._ranks.count] for name, array in rows.items()}
-
-    def _validate(self, rows: Columns) -> Metrics:
-        """HitRate over the validation rows of all ranks, and the health of the leader's capsules."""
-        self.model.eval()
-        size = self._night.manifest.items - 2
-        found = self._target_ranks(rows, size)
-        hits = [float((found <= cutoff).sum()) for cutoff in self._evaluation.cutoffs]
-        *hits, count = self._ranks.total([*hits, float(len(found))])
-        metrics = {
-            f"validation_hit_rate_at_{cutoff}": hit / max(count, 1.0)
-            for cutoff, hit in zip(self._evaluation.cutoffs, hits, strict=True)
-        }
-        return metrics | dict(self._health(rows))
-
-    def _target_ranks(self, rows: Columns, size: int) -> NDArray[np.int64]:
-        batches = evaluation_batches(rows, self._evaluation.batch_size)
-        scorer = ModelScorer(self.model, size)
-        return (
-            evaluate(scorer, batches, catalogue_size=size, block_rows=self._evaluation.batch_size)
-            if len(rows[n.TARGET])
-            else np.zeros(0, dtype=np.int64)
-        )
-
-    def _health(self, rows: Columns) -> Iterator[tuple[str, float]]:
-        part = {name: torch.from_numpy(array[:HEALTH_ROWS].copy()) for name, array in rows.items()}
-        health = model_health(self.model, part[n.HISTORY], part[n.PROFILE], part[n.TARGET][:, 0])
-        for name, value in health.items():
-            values = value if isinstance(value, list) else [value]
-            for place, number in enumerate(values):
-                if math.isfinite(number):
-                    yield f"capsule_{name}" + (f"_{place}" if isinstance(value, list) else ""), number

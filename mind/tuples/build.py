@@ -1,51 +1,28 @@
-"""Ordered behaviours to training tuples: which behaviours are targets, in which split, with what history."""
+"""Ordered behaviours to training tuples: each target with its split and the history before it."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from mind.behaviours.days import last_days
 from mind.config import TuplesSection
 from mind.errors import BadInput
-from mind.features.history import BEFORE, EVENTS, history_columns
+from mind.features.history import ITEMS, PROFILES, TARGETS, TIMES, events_before, history_columns, user_sequences
+from mind.source import Source
 from mind.tables import names as n
+from mind.tuples.splits import SPLITS, target_of, windows
 
-log = logging.getLogger("mind")
-
-SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Days of targets, first and last included."""
-
-    first: date
-    last: date
-
-
-def windows(ds: date, section: TuplesSection) -> dict[str, Window]:
-    """The days of each split, going back from `ds`: test, then validation, then train."""
-    days: dict[str, Window] = {}
-    last = ds
-    for split, length in (
-        ("test", section.test_days),
-        ("validation", section.validation_days),
-        ("train", section.train_days),
-    ):
-        first, last = last_days(last, length)
-        days[split] = Window(first=first, last=last)
-        last = first - timedelta(days=1)
-    return {split: days[split] for split in SPLITS}
+_SPLIT_OF = "splits"
+_TARGET = "one target"
+_PLACE = "place"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """Where every behaviour of the windows went."""
+    """Where every behaviour that may be a target went."""
 
     behaviours: int
     without_history: int
@@ -53,73 +30,98 @@ class Targets:
     kept: dict[str, int]
 
 
-def build_tuples(sequences: DataFrame, ds: date, section: TuplesSection) -> DataFrame:
+def target_sequences(
+    standing: DataFrame, items: DataFrame, vocabulary: DataFrame, source: Source, ds: date, section: TuplesSection
+) -> DataFrame:
+    """Each user's ordered behaviours, beside those of them that may be targets."""
+    return user_sequences(standing, items, vocabulary, source, target=target_of(source, ds, section))
+
+
+def build_tuples(sequences: DataFrame, section: TuplesSection) -> DataFrame:
     """One row per target: (user, target, history, profile, split).
 
-    A target needs a history of at least one behaviour strictly before it. Of each user and split the most recent
-    `targets_per_user` are kept, so that heavy users do not dominate.
+    A target needs a history of at least one behaviour strictly before it. Of each user and split at most
+    `targets_per_user` are kept, the most recent or some chosen by chance, so that heavy users do not dominate.
     """
-    rows = []
-    for split, window in windows(ds, section).items():
-        targets = _latest(_targets(window), section.targets_per_user)
-        rows.append(_tuples(targets, split, section.history_length))
-    return sequences.select(n.USER_ID, F.inline(F.concat(*rows)))
+    # Arrays of a user ride along by reference: nothing after the explosion sorts, shuffles or copies them whole.
+    exploded = sequences.select(n.USER_ID, ITEMS, TIMES, PROFILES, _usable().alias(TARGETS)).select(
+        n.USER_ID,
+        ITEMS,
+        TIMES,
+        PROFILES,
+        F.col(TARGETS)[n.SPLIT].alias(_SPLIT_OF),
+        F.posexplode(TARGETS).alias(_PLACE, _TARGET),
+    )
+    split, place = _split_and_place(section)
+    target = F.col(f"`{_TARGET}`")
+    kept = exploded.where(place < section.targets_per_user)
+    columns = history_columns(events_before(target[n.EVENT_TIME]), section.history_length)
+    return kept.select(
+        n.USER_ID,
+        F.element_at(F.array(*[F.lit(name) for name in SPLITS]), split + 1).alias(n.SPLIT),
+        target[n.ITEM_ID].alias(n.ITEM_ID),
+        target[n.EVENT_ID].alias(n.EVENT_ID),
+        target[n.EVENT_TIME].alias(n.TARGET_TIME),
+        *[column.alias(name) for name, column in columns.items()],
+        target[n.ITEM_CODES].alias(n.TARGET),
+    )
 
 
 def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Targets:
-    """The same targets counted from the sequences alone, to hold the written tuples against.
+    """The same targets counted from the arrays alone, to hold the written tuples against.
 
     Raises:
         BadInput: a split is empty.
     """
-    measures = []
-    for split, window in windows(ds, section).items():
-        usable = F.size(_targets(window))
-        taken = F.least(usable, F.lit(section.targets_per_user))
-        in_window = F.size(_in_window(window))
-        measures += [F.sum(taken).alias(f"kept {split}"), F.sum(usable).alias(f"with {split}")]
-        measures += [F.sum(in_window).alias(f"every {split}")]
-    found = {name: value or 0 for name, value in sequences.agg(*measures).first().asDict().items()}  # type: ignore[union-attr]
-    kept = {split: found[f"kept {split}"] for split in SPLITS}
+    counted = sequences.select(F.size(TARGETS).alias("every"), _usable()[n.SPLIT].alias(_SPLIT_OF))
+    measures = [F.sum("every").alias("every"), F.sum(F.size(_SPLIT_OF)).alias("usable")]
+    for split in SPLITS:
+        taken = F.least(_number_in(split, section), F.lit(section.targets_per_user))
+        measures.append(F.sum(taken).alias(split))
+    found = {name: value or 0 for name, value in counted.agg(*measures).first().asDict().items()}  # type: ignore[union-attr]
+    kept = {split: found[split] for split in SPLITS}
     for split, rows in kept.items():
         if rows == 0:
             window = windows(ds, section)[split]
             raise BadInput(
                 f"no {split} tuple: no behaviour from {window.first} to {window.last} has a history before it; "
-                f"ingest more days, or change tuples.{split}_days"
+                f"ingest more days, or change tuples.{split}_days or tuples.split (it is {section.split!r})"
             )
-    every = sum(found[f"every {split}"] for split in SPLITS)
-    with_history = sum(found[f"with {split}"] for split in SPLITS)
     return Targets(
-        behaviours=every,
-        without_history=every - with_history,
-        above_limit=with_history - sum(kept.values()),
+        behaviours=found["every"],
+        without_history=found["every"] - found["usable"],
+        above_limit=found["usable"] - sum(kept.values()),
         kept=kept,
     )
 
 
-def _in_window(window: Window) -> Column:
-    return F.filter(EVENTS, lambda event: event[n.EVENT_DAY].between(F.lit(window.first), F.lit(window.last)))
+def training_behaviours(standing: DataFrame, tuples: DataFrame, section: TuplesSection) -> DataFrame:
+    """The behaviours that training may count: without those that a split which goes by no days holds out of them."""
+    if section.split == "time":
+        return standing
+    held_out = tuples.where(F.col(n.SPLIT) != SPLITS[0]).select(n.EVENT_ID)
+    return standing.join(held_out, n.EVENT_ID, "left_anti")
 
 
-def _targets(window: Window) -> Column:
-    return F.filter(_in_window(window), lambda event: event[BEFORE] > 0)
+def _usable() -> Column:
+    """The targets with a history: those after the user's first moment."""
+    first = F.element_at(TIMES, 1)
+    return F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
 
 
-def _latest(array: Column, most: int) -> Column:
-    return F.slice(array, F.greatest(F.size(array) - most, F.lit(0)) + 1, most)
+def _split_and_place(section: TuplesSection) -> tuple[Column, Column]:
+    """Number of a target's split in `SPLITS` and its place in that split, from 0, once the targets are exploded."""
+    place, split = F.col(_PLACE), F.col(f"`{_TARGET}`")[n.SPLIT]
+    if section.split == "last":
+        return F.when(place == 0, 2).when(place == 1, 1).otherwise(0), F.greatest(place - 2, F.lit(0))
+    # The greatest targets come first, so each split is a stretch of the array: test, then validation, then train.
+    return split, place - F.array_position(_SPLIT_OF, split) + 1
 
 
-def _tuples(targets: Column, split: str, length: int) -> Column:
-    """An array of tuples from an array of target events of the same user."""
-    return F.transform(
-        targets,
-        lambda target: F.struct(
-            F.lit(split).alias(n.SPLIT),
-            target[n.ITEM_ID].alias(n.ITEM_ID),
-            target[n.EVENT_ID].alias(n.EVENT_ID),
-            target[n.EVENT_TIME].alias(n.TARGET_TIME),
-            *[column.alias(name) for name, column in history_columns(target[BEFORE], length).items()],
-            target[n.ITEM_CODES].alias(n.TARGET),
-        ),
-    )
+def _number_in(split: str, section: TuplesSection) -> Column:
+    if section.split == "last":
+        usable = F.size(_SPLIT_OF)
+        if split == SPLITS[0]:
+            return F.greatest(usable - 2, F.lit(0))
+        return (usable > SPLITS[::-1].index(split)).cast("int")
+    return F.size(F.filter(_SPLIT_OF, lambda number: number == SPLITS.index(split)))

@@ -10,7 +10,8 @@ from typing import Any
 from mind.config import TuplesSection
 from mind.features.vocabulary import item_features, profile_features
 from mind.source import Source
-from mind.tuples.build import Targets, windows
+from mind.tuples.build import Targets
+from mind.tuples.splits import windows
 
 
 def facts(
@@ -28,5 +29,5 @@ def facts(
         "item_features": {feature: of_sizes[feature] for feature in item_features(source)},
         "profile_features": {feature: of_sizes[feature] for feature in profile_features(source)},
         "vocabulary": vocabulary,
-        "facts": {"source": source.name, "days": days, "targets": asdict(targets)},
+        "facts": {"source": source.name, "split": section.split, "days": days, "targets": asdict(targets)},
     }

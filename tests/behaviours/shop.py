@@ -40,7 +40,7 @@ def rule(reason: str, where: str, bad: bool = False) -> RefuseRule:
 
 
 def section(**changes: Any) -> IngestSection:
-    given: dict[str, Any] = {"source": "shop", "path": "", "look_back_days": 400, "bad_row_limit": 1.0}
+    given: dict[str, Any] = {"source": "shop", "path": "", "watermark": "", "look_back_days": 400, "bad_row_limit": 1.0}
     return IngestSection(**{**given, **changes})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -42,10 +43,9 @@ def _kill_when(world: World, text: str) -> None:
 
 @pytest.mark.slow
 def test_a_night_killed_at_every_phase_equals_an_undisturbed_one(
-    tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+    tmp_path: Path, undisturbed: tuple[World, str], spark: SparkSession
 ) -> None:
-    calm, disturbed = (make_world(tmp_path_factory.mktemp(name)) for name in ("calm", "disturbed"))
-    calm.night()
+    calm, disturbed = undisturbed[0], make_world(tmp_path / "disturbed")
     for moment in MOMENTS:
         _kill_when(disturbed, moment)
     disturbed.night()

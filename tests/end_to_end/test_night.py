@@ -13,13 +13,12 @@ from mind.config import load
 from mind.storage.lake import Lake
 from mind.tables import BEHAVIOURS, CANDIDATES, ITEM_VECTORS, PUBLICATIONS, QUARANTINE, USER_INTERESTS, USERS
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry
-from tests.end_to_end.world import World, content, make_world
+from tests.end_to_end.world import World, content
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, str]:
-    world = make_world(tmp_path_factory.mktemp("night"))
-    return world, world.night()
+@pytest.fixture
+def first(undisturbed: tuple[World, str]) -> tuple[World, str]:
+    return undisturbed
 
 
 def test_every_row_of_the_log_is_kept_or_refused(first: tuple[World, str], spark: SparkSession) -> None:

@@ -46,6 +46,7 @@ epochs = 12
 batch_size = 512
 negatives = 200
 learning_rate = 0.005
+checkpoints = "{folder}/checkpoints"
 
 [retrieval]
 candidates = 300
@@ -100,7 +101,7 @@ def content(spark: SparkSession, world: World) -> dict[str, str]:
     Left out is what a second commit of the same rows must change: the moment of writing and Delta's version number.
     """
     lake = Lake(spark, str(world.folder / "lake"))
-    found = {table.name: _hash(lake.read(table)) for table in ALL if table.format == "delta"}
+    found = {table.name: _hash(lake.read_or_empty(table)) for table in ALL if table.format == "delta"}
     manifest = read_manifest(lake.root, DS)
     return found | {"tuples": manifest.content, **{split: str(manifest.rows(split)) for split in manifest.splits}}
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from mind.config import TuplesSection
 from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
 from mind.tables import names as n
-from mind.tuples.build import Window
+from mind.tuples.splits import SPLITS, Window
 from tests.behaviours.shop import START, behaviour
 from tests.storage.frames import frame_of
 
@@ -62,7 +62,7 @@ def log_frame(spark: SparkSession, rows: list[Row]) -> DataFrame:
 def by_user(rows: list[Row], index: Mapping[str, int] = ITEM_INDEX) -> dict[str, list[Row]]:
     """Each user's events on listed items, in their stated order."""
     users: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row[n.EVENT_TIME], row[n.ITEM_ID], row[n.EVENT_ID])):
+    for row in sorted(rows, key=lambda row: (row[n.EVENT_TIME], row[n.ITEM_ID], country_code(row))):
         if row[n.ITEM_ID] in index:
             users[row[n.USER_ID]].append(row)
     return dict(users)
@@ -86,24 +86,40 @@ def known_before(events: list[Row], as_of: datetime, length: int, index: Mapping
     }
 
 
-def tuples_of(rows: list[Row], windows: Mapping[str, Window], section: TuplesSection) -> list[Row]:
-    """Every target of every split with what was known before it."""
+def tuples_of(
+    rows: list[Row], windows: Mapping[str, Window], section: TuplesSection, chance: Mapping[str, tuple[int, int]]
+) -> list[Row]:
+    """Every target of every split with what was known before it.
+
+    `chance` gives for each event id its part of the paper's twenty and its place in the order by chance.
+    """
     made = []
     for user, events in by_user(rows).items():
-        for split, window in windows.items():
-            targets = []
-            for event in events:
-                known = known_before(events, event[n.EVENT_TIME], section.history_length)
-                if window.first <= event[n.EVENT_DAY] <= window.last and known:
-                    index = ITEM_INDEX[event[n.ITEM_ID]]
-                    target = {
-                        n.USER_ID: user,
-                        n.SPLIT: split,
-                        n.ITEM_ID: event[n.ITEM_ID],
-                        n.EVENT_ID: event[n.EVENT_ID],
-                        n.TARGET_TIME: event[n.EVENT_TIME],
-                        n.TARGET: [index, index + 100, 0],
-                    }
-                    targets.append(target | known)
-            made += targets[-section.targets_per_user :]
+        usable = []
+        for event in sorted(events, key=lambda event: (event[n.EVENT_TIME], event[n.ITEM_ID], event[n.EVENT_ID])):
+            known = known_before(events, event[n.EVENT_TIME], section.history_length)
+            if windows["train"].first <= event[n.EVENT_DAY] <= windows["test"].last and known:
+                index = ITEM_INDEX[event[n.ITEM_ID]]
+                target = {
+                    n.USER_ID: user,
+                    n.ITEM_ID: event[n.ITEM_ID],
+                    n.EVENT_ID: event[n.EVENT_ID],
+                    n.TARGET_TIME: event[n.EVENT_TIME],
+                    n.TARGET: [index, index + 100, 0],
+                }
+                usable.append((event, target | known))
+        for split in SPLITS:
+            window, inside = windows[split], []
+            for place, (event, target) in enumerate(usable):
+                from_end = len(usable) - 1 - place
+                holds = {
+                    "time": window.first <= event[n.EVENT_DAY] <= window.last,
+                    "last": split == {0: "test", 1: "validation"}.get(from_end, "train"),
+                    "paper": split == {0: "test", 1: "validation"}.get(chance[event[n.EVENT_ID]][0], "train"),
+                }
+                if holds[section.split]:
+                    inside.append(target | {n.SPLIT: split})
+            if section.targets_kept == "random":
+                inside.sort(key=lambda target: chance[target[n.EVENT_ID]][1])
+            made += inside[-section.targets_per_user :]
     return made

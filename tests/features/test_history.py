@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from mind.config import TuplesSection
 from mind.features.history import histories_at_end, user_sequences
 from mind.tables import names as n
-from mind.tuples.build import build_tuples
+from mind.tuples.build import build_tuples, target_sequences
 from tests.behaviours.shop import START, behaviour, source
 from tests.features.slow import (
     COUNTRIES,
@@ -28,6 +28,12 @@ from tests.storage.frames import rows_of
 
 END = datetime(2030, 1, 1, tzinfo=UTC)
 KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE)
+
+
+def every_target(length: int) -> TuplesSection:
+    days = {"train_days": 30, "validation_days": 1, "test_days": 1}
+    limit = {"targets_per_user": 99, "targets_kept": "latest"}
+    return TuplesSection(history_length=length, split="time", files=1, **days, **limit)  # type: ignore[arg-type]
 
 
 def at_end(spark: SparkSession, rows: list[dict], length: int, most_recent: int | None = None) -> list[dict]:
@@ -46,12 +52,14 @@ def test_histories_of_random_logs_are_what_a_loop_finds(spark: SparkSession, see
     assert at_end(spark, rows, length, most_recent=length) == expected
 
 
-def test_one_instant_is_ordered_by_item_then_event(spark: SparkSession) -> None:
+def test_one_instant_is_ordered_by_item_then_profile(spark: SparkSession) -> None:
     rows = [behaviour(9, "ann", "pot", 0), behaviour(1, "ann", "tea", 0), behaviour(5, "ann", "pot", 0)]
     rows[0][n.USER_VALUES] = {"country": "Chad"}
-    rows[1][n.USER_VALUES] = {"country": "Peru"}
+    rows[1][n.USER_VALUES] = {"country": "France"}
+    rows.append(behaviour(2, "ann", "tea", 0, **{n.USER_VALUES: {"country": "Peru"}}))
+    rows.append(behaviour(0, "ann", "tea", 0, **{n.USER_VALUES: {"country": None}}))
     (found,) = at_end(spark, rows, 5)
-    assert found[n.HISTORY] == [ITEM_INDEX["pot"], ITEM_INDEX["pot"], ITEM_INDEX["tea"], 0, 0]
+    assert found[n.HISTORY] == [ITEM_INDEX["pot"], ITEM_INDEX["pot"], *[ITEM_INDEX["tea"]] * 3]
     assert found[n.PROFILE] == [COUNTRIES["Peru"]]
 
 
@@ -70,11 +78,9 @@ def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
         for place, user in enumerate(by_user(rows))
     ]
     tables = items_frame(spark), vocabulary_frame(spark)
-    section = TuplesSection(
-        history_length=length, train_days=30, validation_days=1, test_days=1, targets_per_user=9, files=1
-    )
-    everything = user_sequences(log_frame(spark, rows + planted), *tables, source())
-    trained = build_tuples(everything, later.date(), section).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
+    section = every_target(length)
+    everything = target_sequences(log_frame(spark, rows + planted), *tables, source(), later.date(), section)
+    trained = build_tuples(everything, section).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
     served = histories_at_end(
         user_sequences(log_frame(spark, rows), *tables, source(), most_recent=length), length
     ).select(*KNOWN)
@@ -98,11 +104,9 @@ def test_a_planted_future_is_seen_only_by_what_comes_after_it(spark: SparkSessio
         planted = {n.EVENT_TIME: future, n.EVENT_DAY: future.date(), n.USER_VALUES: {"country": "Peru"}}
         rows.append(behaviour(place, user, "-1", 0, **planted))
         rows.append(behaviour(10**9 + place, user, "tea", 0, **{n.EVENT_TIME: moment, n.EVENT_DAY: moment.date()}))
-    sequences = user_sequences(log_frame(spark, rows), items_frame(spark), vocabulary_frame(spark), source())
-    section = TuplesSection(
-        history_length=30, train_days=30, validation_days=1, test_days=1, targets_per_user=99, files=1
-    )
-    made = rows_of(build_tuples(sequences, future.date(), section))
+    tables = items_frame(spark), vocabulary_frame(spark)
+    sequences = target_sequences(log_frame(spark, rows), *tables, source(), future.date(), every_target(30))
+    made = rows_of(build_tuples(sequences, every_target(30)))
     targets = {str(10**9 + place) for place in range(len(users))}
     assert targets <= {row[n.EVENT_ID] for row in made}
     for row in made:

@@ -15,7 +15,9 @@ from mind.storage.spark_schema import spark_schema
 from mind.tables import STAGED
 from mind.tables import names as n
 
-SECTION = GatesSection(minimum_users=3, maximum_fallback_share=0.5, minimum_user_ratio=0.8, minimum_coverage=0.5)
+SECTION = GatesSection(
+    minimum_users=3, maximum_fallback_share=0.5, minimum_user_ratio=0.8, minimum_coverage=0.5, minimum_recall=0.89
+)
 WANTED = 3
 Lists = dict[str, dict[str, Any]]
 
@@ -54,19 +56,24 @@ class Night:
         self.users = self._frame([(user,) for user in ("ann", "bob", "cas", "eve", "fay")], f"{n.USER_ID} string")
         made_by = f"{n.USER_ID} string, {n.MODEL_VERSION} string, {n.MODEL_CHECKSUM} string"
         self.interests = self._frame([(user, "7", "weights") for user in ("ann", "bob", "cas")], made_by)
+        self.recalls = self.sample([1.0, 0.8], "index")
         self.catalogue = self._frame([(item,) for item in "abcdef"], f"{n.ITEM_ID} string")
 
     def _frame(self, rows: list[tuple[Any, ...]], schema: str) -> DataFrame:
         return self._spark.createDataFrame(rows, schema).coalesce(1).persist()
 
-    def measured(self, lists: Lists) -> dict[str, float]:
+    def sample(self, recalls: list[float], index: str) -> DataFrame:
+        rows = [(f"user {number}", recall, index) for number, recall in enumerate(recalls)]
+        return self._frame(rows, f"{n.USER_ID} string, {n.RECALL} double, {n.INDEX_CHECKSUM} string")
+
+    def measured(self, lists: Lists, recalls: DataFrame | None = None) -> dict[str, float]:
         kinds = {field.name: field for field in spark_schema(STAGED).fields}
         rows = list(lists.values())
         names = list(rows[0])
         schema = ", ".join(f"`{name}` {kinds[name].dataType.simpleString()}" for name in names)
         staged = self._frame([tuple(row[name] for name in names) for row in rows], schema)
         try:
-            return measure(staged, self.users, self.interests, self.catalogue, WANTED)
+            return measure(staged, self.users, self.interests, self.catalogue, recalls or self.recalls, WANTED)
         finally:
             staged.unpersist()
 
@@ -86,6 +93,24 @@ def test_a_clean_night_is_counted_and_passes_every_gate(night: Night) -> None:
     assert {name: found[name] for name in counted} == counted
     assert failed(found) == []
     require(judge(found, SECTION, 5))
+
+
+def test_recall_is_the_mean_of_the_sample_and_a_low_one_fails(night: Night) -> None:
+    assert night.measured(clean())["recall"] == pytest.approx(0.9)
+    assert failed(night.measured(clean(), night.sample([1.0, 0.7], "index"))) == ["recall"]
+
+
+def test_lists_that_nobody_measured_fail(night: Night) -> None:
+    """No user in the sample, or a sample that another index was measured on."""
+    for recalls in (night.sample([], "index"), night.sample([1.0], "yesterday's")):
+        found = night.measured(clean(), recalls)
+        assert found["recall"] == 0
+        assert failed(found) == ["recall"]
+
+
+def test_where_everybody_gets_the_popular_list_there_is_no_recall_to_measure(night: Night) -> None:
+    lists = {user: row | {n.ORIGIN: "fallback"} for user, row in clean().items()}
+    assert night.measured(lists, night.sample([], "index"))["recall"] == 1
 
 
 def short_list(lists: Lists) -> None:
@@ -219,6 +244,7 @@ NUMBERS = {
     "shown_items": 5.0,
     "items": 10.0,
     "fallback_users": 5.0,
+    "recall": 0.89,
 }
 
 

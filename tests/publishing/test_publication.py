@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.publishing.gates import Gate
-from mind.publishing.publication import is_published, lists_before, new_publication
+from mind.publishing.publication import as_json, is_published, lists_before, new_publication
 from mind.storage.lake import Lake
 from mind.tables import CANDIDATES, PUBLICATIONS
 from mind.tables import names as n
@@ -40,7 +40,7 @@ def candidates(lake: Lake, ds: date, users: int) -> DataFrame:
 
 def publish(lake: Lake, ds: date, content: str) -> None:
     version = lake.version(CANDIDATES)
-    assert lake.add(PUBLICATIONS, lambda held: new_publication(held, ds, content, version, "7", GATES)) == 1
+    assert lake.add(PUBLICATIONS, lambda held: new_publication(held, ds, content, version, "7", as_json(GATES))) == 1
 
 
 def test_publications_follow_each_other_on_real_tables(lake: Lake) -> None:

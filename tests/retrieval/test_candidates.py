@@ -1,4 +1,3 @@
-import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +5,8 @@ from hypothesis import strategies as st
 
 from mind.retrieval import Candidates, Catalogue, ExactIndex, top_candidates, top_candidates_batch
 from mind.retrieval import candidates as candidates_module
-from mind.retrieval import request as request_module
+from mind.retrieval import exact as exact_module
+from mind.retrieval.crowd import Survivors
 from tests.retrieval.bruteforce import as_rows, best_items, same_bits
 
 
@@ -34,13 +34,13 @@ def worlds(draw: st.DrawFn) -> tuple[Catalogue, np.ndarray, list[int], int]:
     return catalogue(rows), vectors(draw(st.integers(1, 5))), excluded, draw(st.integers(1, size + 5))
 
 
-@settings(max_examples=250, deadline=None)
-@given(worlds(), st.sampled_from([0, 1, 32]))
-def test_equal_to_brute_force(world: tuple, margin: int) -> None:
+@settings(max_examples=150, deadline=None)
+@given(worlds(), st.sampled_from([1, 7, 4096]))
+def test_equal_to_brute_force(world: tuple, block: int) -> None:
     items, interests, excluded, n = world
     with pytest.MonkeyPatch.context() as patch:
-        # With little over-fetch the proof often fails, so that asking again is tested too.
-        patch.setattr(request_module, "MARGIN", margin)
+        # With small blocks the cut rises many times.
+        patch.setattr(exact_module, "_ITEMS_AT_ONCE", block)
         found = top_candidates(interests, excluded, items, ExactIndex.build(items), n)
     # Below 8 dimensions the order of summation is the loop's own, so the scores agree to the last bit.
     assert as_rows(found, items) == best_items(interests, excluded, items, n)
@@ -48,7 +48,7 @@ def test_equal_to_brute_force(world: tuple, margin: int) -> None:
     assert not set(found.positions.tolist()) & set(excluded)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.data())
 def test_same_bits_in_any_batch_order_and_number_of_threads(world: tuple, data: st.DataObject) -> None:
     items, interests, excluded, n = world
@@ -75,20 +75,16 @@ def crowd(size: int = 20_000, users: int = 60) -> tuple[Catalogue, list[np.ndarr
     return catalogue(vectors), interests, [rng.integers(0, size, 7 * (user % 9)) for user in range(users)]
 
 
-def test_same_bits_at_a_real_size_for_threads_blocks_and_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_bits_at_a_real_size_for_batches_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     items, interests, excluded = crowd()
     index, users = ExactIndex.build(items), [str(user) for user in range(60)]
     whole = top_candidates_batch(users, interests, excluded, items, index, 100)
     alone = [top_candidates(*pair, items, index, 100) for pair in zip(interests, excluded, strict=True)]
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1 if threads > 1 else 2)
-    other_threads = top_candidates_batch(users, interests, excluded, items, index, 100)
-    faiss.omp_set_num_threads(threads)
-    monkeypatch.setattr(request_module, "MARGIN", 0)
-    monkeypatch.setattr(candidates_module, "_ANSWERS_AT_ONCE", 1000)
+    monkeypatch.setattr(exact_module, "_INTERESTS_AT_ONCE", 17)
+    monkeypatch.setattr(exact_module, "_ITEMS_AT_ONCE", 1000)
     monkeypatch.setattr(candidates_module, "_ITEMS_AT_ONCE", 13)
     other_blocks = top_candidates_batch(users, interests, excluded, items, index, 100)
-    for way in (alone, other_threads, other_blocks):
+    for way in (alone, other_blocks):
         assert all(same_bits(*pair) for pair in zip(whole, way, strict=True))
     for user, found in enumerate(whole):
         # float64 with BLAS orders these as the loops do, as no two different items are that close.
@@ -151,47 +147,24 @@ def test_what_float64_rounds_away_does_not_depend_on_the_blocks(monkeypatch: pyt
         assert same_bits(top_candidates(interest, [], items, ExactIndex.build(items), 50), whole)
 
 
-def test_the_proof_counts_a_tie_as_open() -> None:
-    scores = np.array([[4.0, 3.0, 3.0, 2.0]], np.float32)
-    positions, usable = np.array([[9, 5, 7, 1]]), np.ones((1, 4), bool)
-
-    def proven(n: int, slack: float) -> list[int] | None:
-        items = candidates_module._proven(scores, positions, usable, np.array([slack]), n)
-        return None if items is None else items.tolist()
-
-    assert proven(1, 0.0) == [9]
-    assert proven(2, 0.0) == [5, 7, 9]
-    assert proven(3, 0.0) == [5, 7, 9]
-    assert proven(4, 0.0) is None
-    assert proven(1, 0.5) == [5, 7, 9]
-    assert proven(2, 0.5) is None
-    assert proven(5, 0.0) is None
+def test_what_lies_within_the_rounding_of_the_last_is_kept() -> None:
+    """Two users: the first may be wrong by 0.25 on either side, the second by nothing."""
+    survivors = Survivors(np.array([2, 2]), np.array([0.5, 0.0]))
+    assert survivors.cut_U.tolist() == [-np.inf, -np.inf]
+    for scores in ([4.0, 3.0], [2.5, 3.0], [2.4, 1.0]):
+        for user in (0, 1):
+            places = np.array([10 * scores[0], 10 * scores[1]], np.int32)
+            survivors.add(np.full(2, user), places, np.array(scores, np.float32))
+    assert [sorted(places.tolist()) for places in survivors.places()] == [[25, 30, 30, 40], [30, 30, 40]]
+    assert 2.49 < survivors.cut_U[0] < 2.5
+    assert 2.99 < survivors.cut_U[1] < 3
 
 
-class Forgetful:
-    """An index as IVF may be: it answers with few items and pads with -1."""
-
-    exact = False
-
-    def __init__(self, items: Catalogue) -> None:
-        self.fingerprint = items.fingerprint
-        self.inner = ExactIndex.build(items)
-
-    def search(self, queries_QD: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        scores, positions = self.inner.search(queries_QD, k)
-        positions = positions.copy()
-        positions[:, 3:] = -1
-        return scores, positions
-
-
-def test_an_index_that_comes_short_still_gives_exactly_n() -> None:
-    items = catalogue(np.random.default_rng(0).normal(size=(900, 4)))
-    query = np.array([[1.0, 2, 3, 4]])
-    exact = top_candidates(query, [5], items, ExactIndex.build(items), 20)
-    assert same_bits(top_candidates(query, [5], items, Forgetful(items), 20), exact)
-    for n in (3, 4):  # all that it answers, and one more
-        first = top_candidates(query, [5], items, ExactIndex.build(items), n)
-        assert same_bits(top_candidates(query, [5], items, Forgetful(items), n), first)
+def test_users_who_saw_too_little_have_no_cut() -> None:
+    survivors = Survivors(np.array([3, 1, 1]), np.zeros(3))
+    survivors.add(np.array([0, 2, 0]), np.array([5, 7, 6]), np.array([1.0, -2.0, 3.0], np.float32))
+    assert [places.tolist() for places in survivors.places()] == [[5, 6], [], [7]]
+    assert np.isneginf(survivors.cut_U[:2]).all()
 
 
 def search(interests: object, excluded: object = (), n: int = 1) -> Candidates:

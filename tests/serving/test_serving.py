@@ -18,7 +18,16 @@ from mind.retrieval import Catalogue
 from mind.serving.embedding import ServingModel, embed_items, embed_users, serving_model
 from mind.serving.explaining import interest_reasons
 from mind.serving.night import check_versions, stamped, touched
-from mind.serving.searching import EXCLUDED, EXHAUSTED, FALLBACK, SentIndex, build_index, fallback, retrieve
+from mind.serving.searching import (
+    EXCLUDED,
+    EXHAUSTED,
+    FALLBACK,
+    SentIndex,
+    build_index,
+    fallback,
+    measured_recall,
+    retrieve,
+)
 from mind.tables import names as n
 from tests.retrieval.bruteforce import best_items
 
@@ -80,8 +89,8 @@ def vectors(spark: SparkSession, model: ServingModel) -> DataFrame:
 
 
 @pytest.fixture(scope="module")
-def index(vectors: DataFrame, model: ServingModel) -> SentIndex:
-    return build_index(vectors, model)
+def index(vectors: DataFrame, model: ServingModel, interests: DataFrame) -> SentIndex:
+    return build_index(vectors, model, interests, section(1))
 
 
 def alone() -> dict[str, np.ndarray]:
@@ -161,8 +170,17 @@ def excluded(spark: SparkSession) -> dict[str, list[str]]:
     return {"üser 0": every[3:5], "üser 1": every[4:], "üser 2": every, "üser 3": ["gone", *every[:1]]}
 
 
-def section(users_per_batch: int) -> RetrievalSection:
-    return RetrievalSection(candidates=WANTED, exclude_days=0, fallback_days=1, users_per_batch=users_per_batch)
+def section(users_per_batch: int, index: str = "exact", least: float = 0.9) -> RetrievalSection:
+    return RetrievalSection(
+        candidates=WANTED,
+        exclude_days=0,
+        fallback_days=1,
+        users_per_batch=users_per_batch,
+        index=index,
+        exact_items=0,
+        recall=least,
+        recall_users=6,
+    )
 
 
 def lists(spark: SparkSession, interests: DataFrame, index: SentIndex, users_per_batch: int) -> dict[str, tuple]:
@@ -201,6 +219,27 @@ def test_lists_depend_on_neither_batches_nor_partitions(
 ) -> None:
     wanted = lists(spark, interests, index, users_per_batch=64)
     assert lists(spark, interests.repartition(3), index, users_per_batch=1) == wanted
+
+
+def test_recall_is_measured_on_a_fixed_sample_of_other_users_than_the_index_was_tuned_on(
+    spark: SparkSession, interests: DataFrame, index: SentIndex, vectors: DataFrame, model: ServingModel
+) -> None:
+    left_out = spark.createDataFrame(list(excluded(spark).items()), f"{n.USER_ID} string, {EXCLUDED} array<string>")
+    exact = measured_recall(interests, left_out, index, section(4)).collect()
+    assert {(row[n.RECALL], row[n.INDEX_KIND]) for row in exact} == {(1.0, "exact")}
+    users = {row[n.USER_ID] for row in exact}
+    assert len(users) == 6
+    # Lists of no reach at all: some items are missing, and the number says how many.
+    rough = build_index(vectors, model, interests, section(4, "ivf", least=0.0))
+    assert rough.kind == "ivf"
+    ours = lists(spark, interests, index, 4)
+    theirs = {row[n.USER_ID]: row[n.ITEM_IDS] for row in retrieve(interests, left_out, rough, section(4)).collect()}
+    for row in measured_recall(interests.repartition(3), left_out, rough, section(4)).collect():
+        users.discard(row[n.USER_ID])
+        best = ours[row[n.USER_ID]][1]
+        shared = len(set(best) & set(theirs[row[n.USER_ID]]))
+        assert row[n.RECALL] == (shared / len(best) if best else 1.0)
+    assert not users
 
 
 def test_users_without_interests_get_the_most_popular_items(spark: SparkSession) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise, MindError
 from mind.storage.lake import Lake
-from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY, ContractError
+from mind.tables import BEHAVIOURS, ITEMS, QUARANTINE, VOCABULARY, ContractError
 from mind.tables import names as n
 from tests.behaviours.shop import START, behaviour
 from tests.features.slow import vocabulary_frame
@@ -112,6 +112,30 @@ def test_two_writers_of_one_day_leave_the_rows_of_one_of_them(spark: SparkSessio
         assert list(pool.map(write, ["ann", "bob"])) == [5, 5]
     found = rows_of(lake.read(BEHAVIOURS))
     assert found in [rows_of(frame_of(spark, BEHAVIOURS, events(DAY, 5, user))) for user in ("ann", "bob")]
+
+
+def test_a_table_whose_maker_was_killed_before_its_first_commit_is_made_anew(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(spark, str(tmp_path))
+    commits = tmp_path / QUARANTINE.name / "_delta_log"
+    commits.mkdir(parents=True)
+    (commits / ".00000000000000000000.json.half.tmp").write_text('{"commitInfo"')
+    nothing = frame_of(spark, QUARANTINE, [])
+    assert lake.replace(QUARANTINE, nothing, DAY, DAY, may_be_empty=True) == 0
+    assert lake.read(QUARANTINE).isEmpty()
+
+
+def test_a_folder_of_something_else_is_left_alone_and_named(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mind.storage.lake.ATTEMPTS", 2)
+    other = tmp_path / QUARANTINE.name / "notes.txt"
+    other.parent.mkdir()
+    other.write_text("mine")
+    with pytest.raises(MindError, match="holds files but no Delta table; move them away"):
+        Lake(spark, str(tmp_path)).replace(QUARANTINE, frame_of(spark, QUARANTINE, []), DAY, DAY, may_be_empty=True)
+    assert other.read_text() == "mine"
 
 
 def test_a_table_without_days_is_not_replaced_by_days(lake: Lake) -> None:

@@ -20,19 +20,28 @@ from pyspark.sql import DataFrame, SparkSession
 from mind.baselines.popularity import item_counts
 from mind.config import TuplesSection
 from mind.errors import BrokenPromise, MindError
-from mind.features.history import user_sequences
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import CATALOGUE, TUPLES, ContractError
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
-from mind.tuples.build import SPLITS, build_tuples, count_targets, windows
+from mind.tuples.build import build_tuples, count_targets, target_sequences
+from mind.tuples.splits import SPLITS, windows
 from tests.behaviours.shop import source
 from tests.features.slow import DAY, ITEM_INDEX, items_frame, log_frame, random_log, vocabulary_frame
 from tests.storage.frames import rows_of
 
 DS = DAY + timedelta(days=11)
-SECTION = TuplesSection(history_length=4, train_days=6, validation_days=2, test_days=3, targets_per_user=3, files=2)
+SECTION = TuplesSection(
+    history_length=4,
+    split="time",
+    train_days=6,
+    validation_days=2,
+    test_days=3,
+    targets_per_user=3,
+    targets_kept="latest",
+    files=2,
+)
 FACTS: dict[str, Any] = {
     "history_length": 4,
     "item_features": {"item_id": 10, "colour": 200, "size": 2},
@@ -47,9 +56,10 @@ class Night:
 
     def __init__(self, spark: SparkSession, seed: int) -> None:
         log = log_frame(spark, random_log(seed)).persist()
-        sequences = user_sequences(log, items_frame(spark), vocabulary_frame(spark), source()).persist()
+        tables = items_frame(spark), vocabulary_frame(spark)
+        sequences = target_sequences(log, *tables, source(), DS, SECTION).persist()
         train = windows(DS, SECTION)["train"]
-        self.tuples = build_tuples(sequences, DS, SECTION).persist()
+        self.tuples = build_tuples(sequences, SECTION).persist()
         self.catalogue = item_counts(log, items_frame(spark), train.first, train.last).persist()
         self.expected = count_targets(sequences, DS, SECTION).kept
 

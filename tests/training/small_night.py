@@ -44,6 +44,7 @@ epochs = 2
 batch_size = 64
 negatives = 30
 learning_rate = 0.01
+checkpoints = "{folder}/checkpoints"
 threads_per_process = 1
 
 [evaluation]

@@ -13,10 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mind.config import TuplesSection
 from mind.errors import BadInput
-from mind.features.history import user_sequences
 from mind.tables import names as n
-from mind.tuples.build import SPLITS, Window, build_tuples, count_targets, windows
+from mind.tuples.build import build_tuples, count_targets, target_sequences, training_behaviours
 from mind.tuples.manifest import facts
+from mind.tuples.splits import SPLITS, Window, windows
 from tests.behaviours.shop import behaviour, source
 from tests.features.slow import DAY, by_user, items_frame, log_frame, random_log, tuples_of, vocabulary_frame
 from tests.storage.frames import rows_of
@@ -27,37 +27,56 @@ DS = DAY + timedelta(days=11)
 def section(**changes: Any) -> TuplesSection:
     given = {
         "history_length": 4,
+        "split": "time",
         "train_days": 6,
         "validation_days": 2,
         "test_days": 3,
         "targets_per_user": 3,
+        "targets_kept": "latest",
         "files": 2,
     }
     return TuplesSection(**{**given, **changes})
 
 
-def sequences(spark: SparkSession, rows: list[dict], partitions: int = 2) -> DataFrame:
+def sequences(
+    spark: SparkSession, rows: list[dict], partitions: int = 2, given: TuplesSection | None = None, **changes: Any
+) -> DataFrame:
     log = log_frame(spark, rows).repartition(partitions)
-    return user_sequences(log, items_frame(spark), vocabulary_frame(spark), source())
+    tables = items_frame(spark), vocabulary_frame(spark)
+    return target_sequences(log, *tables, source(**changes), DS, given or section())
+
+
+def chances(spark: SparkSession, rows: list[dict]) -> dict[str, tuple[int, int]]:
+    """What Spark's hash makes of each event id: its part of twenty, and its place in the order by chance."""
+    ids = spark.createDataFrame([(row[n.EVENT_ID],) for row in rows], "id string")
+    hashed = ids.selectExpr("id", "cast(pmod(xxhash64(id, 'split'), 20) as int) part", "xxhash64(id, 'kept') place")
+    return {row["id"]: (row["part"], row["place"]) for row in hashed.collect()}
 
 
 def in_order(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: repr(sorted(row.items())))
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+@pytest.mark.parametrize(
+    ("split", "kept"), [("time", "latest"), ("time", "random"), ("last", "latest"), ("paper", "random")]
+)
+@settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 8), most=st.integers(1, 6))
-def test_tuples_and_their_counts_are_what_a_loop_finds(spark: SparkSession, seed: int, length: int, most: int) -> None:
+def test_tuples_and_their_counts_are_what_a_loop_finds(
+    spark: SparkSession, split: str, kept: str, seed: int, length: int, most: int
+) -> None:
     """50 users' logs at once, with events of one instant and of unlisted items, some users with one event alone."""
-    rows, given = random_log(seed), section(history_length=length, targets_per_user=most)
-    expected = tuples_of(rows, windows(DS, given), given)
-    found = sequences(spark, rows)
-    assert rows_of(build_tuples(found, DS, given)) == in_order(expected)
+    choice = {"split": split, "targets_kept": kept}
+    rows, given = random_log(seed), section(history_length=length, targets_per_user=most, **choice)
+    chance = chances(spark, rows)
+    expected = tuples_of(rows, windows(DS, given), given, chance)
+    found = sequences(spark, rows, given=given)
+    assert rows_of(build_tuples(found, given)) == in_order(expected)
     counted = count_targets(found, DS, given)
     assert counted.kept == dict(Counter(row[n.SPLIT] for row in expected))
     first = windows(DS, given)["train"].first
     in_windows = [row for events in by_user(rows).values() for row in events if first <= row[n.EVENT_DAY] <= DS]
-    unlimited = len(tuples_of(rows, windows(DS, given), section(targets_per_user=99)))
+    unlimited = len(tuples_of(rows, windows(DS, given), section(targets_per_user=99, **choice), chance))
     assert counted.behaviours == len(in_windows)
     assert counted.without_history == len(in_windows) - unlimited
     assert counted.above_limit == unlimited - len(expected)
@@ -65,11 +84,11 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(spark: SparkSession, seed
 
 def test_partitions_and_the_order_of_rows_change_no_tuple(spark: SparkSession) -> None:
     rows = random_log(77)
-    once = rows_of(build_tuples(sequences(spark, rows, 1), DS, section()))
+    once = rows_of(build_tuples(sequences(spark, rows, 1), section()))
     before = spark.conf.get("spark.sql.shuffle.partitions")
     try:
         spark.conf.set("spark.sql.shuffle.partitions", "5")
-        assert rows_of(build_tuples(sequences(spark, rows[::-1], 7), DS, section())) == once
+        assert rows_of(build_tuples(sequences(spark, rows[::-1], 7), section())) == once
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
     assert once
@@ -78,17 +97,46 @@ def test_partitions_and_the_order_of_rows_change_no_tuple(spark: SparkSession) -
 def test_events_of_one_instant_are_not_in_each_others_history(spark: SparkSession) -> None:
     rows = [behaviour(1, "ann", "tea", 0)]
     rows += [behaviour(2 + place, "ann", item, 24 * 60 * 11) for place, item in enumerate(["pot", "é", "tea"])]
-    found = rows_of(build_tuples(sequences(spark, rows), DS, section()))
+    found = rows_of(build_tuples(sequences(spark, rows), section()))
     assert [row[n.HISTORY] for row in found] == [[2, 0, 0, 0]] * 3
 
 
 def test_the_most_recent_targets_of_each_split_are_kept(spark: SparkSession) -> None:
     rows = [behaviour(number, "ann", "tea", 6 * 60 * number) for number in range(47)]
-    found = rows_of(build_tuples(sequences(spark, rows), DS, section(targets_per_user=2)))
+    found = rows_of(build_tuples(sequences(spark, rows), section(targets_per_user=2)))
     days = windows(DS, section())
     for split in SPLITS:
         inside = [row[n.EVENT_ID] for row in rows if days[split].first <= row[n.EVENT_DAY] <= days[split].last]
         assert [row[n.EVENT_ID] for row in found if row[n.SPLIT] == split] == inside[-2:]
+
+
+def test_a_type_with_share_0_is_in_histories_and_never_a_target_and_one_between_sometimes(spark: SparkSession) -> None:
+    kinds = ["buy", "look", "cart"]
+    rows = [
+        behaviour(number, f"user {number % 40}", "tea", 24 * 60 * 6 + number, **{n.EVENT_TYPE: kinds[number % 3]})
+        for number in range(1200)
+    ]
+    shop = {"positive_events": tuple(kinds), "target_shares": {"look": 0.0, "cart": 0.5}}
+    given = section(targets_per_user=99)
+    found = rows_of(build_tuples(sequences(spark, rows, given=given, **shop), given))
+    kind_of = {row[n.EVENT_ID]: row[n.EVENT_TYPE] for row in rows}
+    targets = Counter(kind_of[row[n.EVENT_ID]] for row in found)
+    assert targets["look"] == 0
+    assert targets["buy"] == sum(row[n.EVENT_TYPE] == "buy" for row in rows[40:])
+    assert 150 < targets["cart"] < 240
+    last = max(found, key=lambda row: row[n.TARGET_TIME])
+    assert last[n.HISTORY_LENGTH] == given.history_length
+
+
+def test_what_a_split_by_users_holds_out_is_not_counted_for_training(spark: SparkSession) -> None:
+    rows, given = random_log(8), section(split="last", targets_per_user=99)
+    log = log_frame(spark, rows)
+    made = build_tuples(sequences(spark, rows, given=given), given)
+    held_out = {row[n.EVENT_ID] for row in rows_of(made) if row[n.SPLIT] != "train"}
+    counted = {row[n.EVENT_ID] for row in rows_of(training_behaviours(log, made, given))}
+    assert held_out
+    assert counted == {row[n.EVENT_ID] for row in rows} - held_out
+    assert training_behaviours(log, made, section()) is log
 
 
 def test_days_of_the_splits_follow_each_other_back_from_ds() -> None:

@@ -1,0 +1,42 @@
+"""A user of a night in words: history, interests, first candidates, and where an item stands."""
+
+from functools import partial
+
+from mind.behaviours.days import until
+from mind.behaviours.persons import of_user
+from mind.behaviours.standing import standing
+from mind.launch import Run, job
+from mind.operations.explain import standing_of, user_row
+from mind.report.people import REASONS, describe
+from mind.report.summary import print_person, print_standing
+from mind.serving.embedding import serving_model
+from mind.serving.explaining import interest_reasons
+from mind.serving.night import touched
+from mind.source import load_source
+from mind.storage.lake import Lake
+from mind.storage.session import session
+from mind.tables import BEHAVIOURS, CANDIDATES, ITEM_VECTORS, ITEMS, USER_INTERESTS
+from mind.tables import names as n
+from mind.tracking.registry import Registry
+
+
+@job("explain")
+def main(run: Run) -> None:
+    config, ds, user_id, item_id = run.config, run.ds, str(run.asked["user"]), run.asked["item"]
+    lake = Lake(session(), config.lake.root)
+    items = lake.read(ITEMS, ds)
+    user = user_row(user_id, ds, lake.read(CANDIDATES, ds), lake.read(USER_INTERESTS, ds))
+    if user[n.INTERESTS] is None:
+        print_person(None, user_id)
+    else:
+        registry = Registry(config.tracking)
+        model = serving_model(registry.folder(registry.numbered(user[n.MODEL_VERSION])), user[n.MODEL_VERSION])
+        print_person(describe([user], items, partial(interest_reasons, model, most=REASONS))[0], user_id)
+    if item_id is not None:
+        kept = standing(of_user(until(lake.read(BEHAVIOURS), ds), user_id), load_source(config.ingest.source))
+        excluded = touched(kept, ds, config.retrieval.exclude_days)
+        print_standing(item_id, standing_of(item_id, user, items, lake.read(ITEM_VECTORS, ds), excluded))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The training losses of a batch, computing no padding and each distinct item once.
+
+Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features, T real
+behaviours of the batch, U distinct items, J vectors of a user that get a gradient, b users of a bucket, l its width.
+
+The values are those of `MIND.interests`, `label_attention` and `sampled_softmax` one after the other. Here rows are
+sorted by the length of their history and routed in buckets; a weighted sum reads the distinct items' rows directly
+(`rows.py`); and where one interest alone is trained (hard attention that also scores the negatives), the gradient
+is computed for that interest alone.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mind.model.arithmetic import FAST
+from mind.model.history import bounded_history
+from mind.model.label_attention import label_attention
+from mind.model.losses import best_vector_softmax, hits
+from mind.model.routing import routing_weights, squash
+from mind.model.rows import Behaviours, collected, grouped
+
+if TYPE_CHECKING:
+    from mind.model.mind import MIND
+
+BUCKETS = 4
+"""Users are routed in this many groups of like length; more mean less padding and more calls."""
+
+
+class _Batch(NamedTuple):
+    """A batch whose users stand in the order of their histories' lengths."""
+
+    history_BL: Tensor
+    """Item indexes, packed to the left."""
+    place_BL: Tensor
+    """Row in a matrix of distinct items with a zero row in front; 0 for padding."""
+    mask_BL: Tensor
+    length_B: Tensor
+    active_BK: Tensor
+    distinct_U: Tensor
+    behaviours: Behaviours
+    """Its further rows are the negatives, then the targets."""
+
+
+def training_losses(
+    model: "MIND",
+    history_BL: Tensor,
+    profile_BP: Tensor,
+    target_BF: Tensor,
+    negatives_N: Tensor,
+    log_expected_N: Tensor,
+    salt: int,
+) -> Tensor:
+    """`MIND.forward`, which documents the arguments."""
+    given = model.architecture
+    history_BL = bounded_history(history_BL, given.history_length)
+    order_B = (history_BL != 0).sum(dim=1).argsort(stable=True)
+    target_BF = target_BF[order_B]
+    batch = _batch(model, history_BL[order_B], target_BF[:, 0].long(), negatives_N.long())
+    codes_UF = model.item_embedding.codes(batch.distinct_U)
+    item_UD = model.item_embedding(codes_UF, distinct=True)
+    place_R = batch.behaviours.row_R
+    # The tuples may know other features of a target than the catalogue does; its item's row serves where they agree.
+    agrees = bool((codes_UF[place_R[len(negatives_N) :]] == target_BF).all())
+    target_BD = item_UD.detach()[place_R[len(negatives_N) :]] if agrees else model.item_embedding(target_BF)
+    label_BD = model.normal(target_BD)
+    profile_BX = model.profile_embedding(profile_BP[order_B], like=model.mapping_DD)
+    weights_BKL, capsules_BKD = _routed(model, batch, item_UD.detach(), salt)
+
+    only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
+    active_BJ, weights_BJL = batch.active_BK, weights_BKL
+    if only:
+        with torch.no_grad():
+            interests_BKD = model.vectors(capsules_BKD, batch.active_BK, profile_BX)
+            dots_BK = torch.matmul(interests_BKD, label_BD.unsqueeze(-1)).squeeze(-1)
+            best_B = dots_BK.masked_fill(~batch.active_BK, -math.inf).argmax(dim=1)
+            weights_BJL = weights_BKL[torch.arange(len(best_B), device=best_B.device), best_B].unsqueeze(1)
+            active_BJ = torch.ones_like(active_BJ[:, :1])
+    weights_JT = weights_BJL.transpose(0, 1)[:, batch.mask_BL]
+    sums_BJD, rows_RD = collected(item_UD, weights_JT, batch.behaviours)
+    # S is linear: applied to the weighted sum, it has few rows to map.
+    capsules_BJD = squash(functional.linear(sums_BJD, model.mapping_DD))
+    vectors_BJD = model.vectors(capsules_BJD, active_BJ, profile_BX)
+    negative_ND = model.normal(rows_RD[: len(negatives_N)])
+    if agrees:
+        label_BD = model.normal(rows_RD[len(negatives_N) :])
+    losses_B = _losses(model, vectors_BJD, active_BJ, label_BD, negative_ND, log_expected_N, target_BF, negatives_N)
+    return torch.empty_like(losses_B).index_copy(0, order_B, losses_B)
+
+
+def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Tensor) -> _Batch:
+    real_BL = history_BL != 0
+    length_B = real_BL.sum(dim=1)
+    item_T = history_BL[real_BL].long()
+    found = grouped(torch.cat([item_T, negatives_N, target_B]))
+    count = len(item_T)
+    # Row-major order of the packed mask is that of the unpacked one: setting by it packs.
+    mask_BL = torch.arange(history_BL.shape[1], device=history_BL.device) < length_B.unsqueeze(1)
+    packed_BL, place_BL = torch.zeros_like(mask_BL, dtype=torch.int64), torch.zeros_like(mask_BL, dtype=torch.int64)
+    packed_BL[mask_BL] = item_T
+    place_BL[mask_BL] = found.inverse_M[:count] + 1
+    count_U = torch.bincount(found.inverse_M[:count], minlength=len(found.value_U))
+    behaviours = Behaviours(
+        row_T=found.inverse_M[:count],
+        user_T=torch.repeat_interleave(length_B),
+        first_B=length_B.cumsum(0) - length_B,
+        order_T=found.order_M[found.order_M < count],
+        first_U=count_U.cumsum(0) - count_U,
+        row_R=found.inverse_M[count:],
+    )
+    return _Batch(packed_BL, place_BL, mask_BL, length_B, model.active(length_B), found.value_U, behaviours)
+
+
+@torch.no_grad()
+def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor]:
+    """Routing weights [B, K, L] and capsules [B, K, D]."""
+    users, width = batch.history_BL.shape
+    mapped_UD = item_UD.new_zeros(len(item_UD) + 1, item_UD.shape[1])
+    torch.mm(item_UD, model.mapping_DD.T, out=mapped_UD[1:])
+    weights_BKL = mapped_UD.new_zeros(users, model.architecture.interests, width)
+    capsules = [mapped_UD.new_zeros(0, model.architecture.interests, mapped_UD.shape[1])]
+    for rows, longest in _buckets(batch.length_B):
+        mapped_blD = functional.embedding(batch.place_BL[rows, :longest], mapped_UD)
+        start_blK = model.start(batch.history_BL[rows, :longest], mapped_blD, salt)
+        weights_bKl = routing_weights(
+            mapped_blD,
+            batch.mask_BL[rows, :longest],
+            start_blK.transpose(1, 2),
+            batch.active_BK[rows],
+            model.architecture.routing_iterations,
+        )
+        weights_BKL[rows, :, :longest] = weights_bKl
+        capsules.append(squash(FAST.product(weights_bKl.to(mapped_blD.dtype), mapped_blD)))
+    return weights_BKL, torch.cat(capsules)
+
+
+def _buckets(length_B: Tensor) -> Iterator[tuple[slice, int]]:
+    """Neighbouring rows of ascending lengths, and the longest of each, at least 1."""
+    users = len(length_B)
+    size = max(-(-users // BUCKETS), 1)
+    ends = [min(first + size, users) for first in range(0, users, size)]
+    longest = length_B[[end - 1 for end in ends]].tolist() if ends else []
+    for end, length in zip(ends, longest, strict=True):
+        yield slice((end - 1) // size * size, end), max(length, 1)
+
+
+def _losses(
+    model: "MIND",
+    vectors_BJD: Tensor,
+    active_BJ: Tensor,
+    label_BD: Tensor,
+    negative_ND: Tensor,
+    log_expected_N: Tensor,
+    target_BF: Tensor,
+    negatives_N: Tensor,
+) -> Tensor:
+    given = model.architecture
+    user_BD = label_attention(vectors_BJD, active_BJ, label_BD, given.attention_power)
+    positive_B = (user_BD * label_BD).sum(dim=-1) / given.temperature
+    if given.negatives_scored_by == "chosen":
+        vectors_BJD, active_BJ = user_BD.unsqueeze(1), torch.ones_like(active_BJ[:, :1])
+    return best_vector_softmax(
+        vectors_BJD / given.temperature,
+        active_BJ,
+        negative_ND,
+        positive_B,
+        log_expected_N if given.log_q_correction else None,
+        hits(target_BF[:, 0].long(), negatives_N.long()),
+    )

@@ -1,0 +1,125 @@
+"""Look-ups that touch each distinct row once, forward and backward.
+
+Shapes: V rows of a table, M look-ups, U distinct values, T behaviours of a batch (no padding), B users, D dimension,
+J weighted sums a user, R further rows.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+
+class Grouped(NamedTuple):
+    """Equal numbers brought together by one sort."""
+
+    value_U: Tensor
+    """The distinct numbers, ascending."""
+    inverse_M: Tensor
+    """Place in value_U of each number."""
+    order_M: Tensor
+    """Places of the numbers, those of equal ones beside each other."""
+    first_U: Tensor
+    """Where in order_M each distinct number begins."""
+
+
+def grouped(number_M: Tensor) -> Grouped:
+    """The distinct numbers of number_M (int64) and where each stands."""
+    sorted_M, order_M = torch.sort(number_M, stable=True)
+    new_M = torch.ones_like(sorted_M, dtype=torch.bool)
+    new_M[1:] = sorted_M[1:] != sorted_M[:-1]
+    first_U = new_M.nonzero().squeeze(1)
+    inverse_M = torch.empty_like(order_M).index_copy_(0, order_M, new_M.cumsum(0) - 1)
+    return Grouped(sorted_M[first_U], inverse_M, order_M, first_U)
+
+
+def summed(rows_MD: Tensor, order_M: Tensor, first_U: Tensor, weight_M: Tensor | None = None) -> Tensor:
+    """For each of U neighbouring stretches of order_M that begin at first_U: the sum of (weighted) rows, [U, D]."""
+    if order_M.numel() == 0:
+        return rows_MD.new_zeros(len(first_U), rows_MD.shape[1])
+    return functional.embedding_bag(order_M, rows_MD, first_U, mode="sum", per_sample_weights=weight_M)
+
+
+class _TableRows(Function):
+    @staticmethod
+    def forward(ctx: Any, table_VD: Tensor, code_M: Tensor, distinct: bool) -> Tensor:
+        ctx.save_for_backward(code_M)
+        ctx.distinct, ctx.shape = distinct, table_VD.shape
+        return table_VD.index_select(0, code_M)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_MD: Tensor) -> tuple[Tensor, None, None]:
+        (code_M,) = ctx.saved_tensors
+        value_U, gradient_UD = code_M, gradient_MD
+        if not ctx.distinct:
+            found = grouped(code_M)
+            value_U, gradient_UD = found.value_U, summed(gradient_MD.contiguous(), found.order_M, found.first_U)
+        # Row 0 is padding and stays zero; codes ascend, so only the first can be it.
+        if value_U.numel() and int(value_U[0]) == 0:
+            value_U, gradient_UD = value_U[1:], gradient_UD[1:]
+        gradient = torch.sparse_coo_tensor(
+            value_U[None], gradient_UD, ctx.shape, is_coalesced=True, check_invariants=False
+        )
+        return gradient, None, None
+
+
+def table_rows(table_VD: Tensor, code_M: Tensor, *, distinct: bool = False) -> Tensor:
+    """Rows of a table [M, D], whose gradient is sparse, coalesced and without row 0.
+
+    Args:
+        table_VD: the parameter.
+        code_M: int64.
+        distinct: code_M ascends and holds no number twice; the backward pass then has nothing to sum.
+    """
+    rows_MD: Tensor = _TableRows.apply(table_VD, code_M, distinct)  # type: ignore[no-untyped-call]
+    return rows_MD
+
+
+class Behaviours(NamedTuple):
+    """Which rows of a matrix [U, D] the users' behaviours are, one user after the other; and further rows."""
+
+    row_T: Tensor
+    user_T: Tensor
+    first_B: Tensor
+    """Where in row_T each user begins."""
+    order_T: Tensor
+    """Places in row_T, those of equal rows beside each other."""
+    first_U: Tensor
+    """Where in order_T each row begins."""
+    row_R: Tensor
+
+
+class _Collected(Function):
+    @staticmethod
+    def forward(ctx: Any, item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
+        ctx.given, ctx.rows = given, len(item_UD)
+        ctx.save_for_backward(weight_JT)
+        sums = [summed(item_UD, given.row_T, given.first_B, weight_T) for weight_T in weight_JT]
+        return torch.stack(sums, dim=1), item_UD.index_select(0, given.row_R)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, sum_BJD: Tensor, row_RD: Tensor) -> tuple[Tensor, None, None]:
+        (weight_JT,), given = ctx.saved_tensors, ctx.given
+        user_T = given.user_T[given.order_T]
+        gradient_UD = sum_BJD.new_zeros(ctx.rows, sum_BJD.shape[2])
+        for place, weight_T in enumerate(weight_JT):
+            part_BD = sum_BJD[:, place].contiguous()
+            part_UD = summed(part_BD, user_T, given.first_U, weight_T[given.order_T])
+            gradient_UD = part_UD if place == 0 else gradient_UD.add_(part_UD)
+        return gradient_UD.index_add_(0, given.row_R, row_RD), None, None
+
+
+def collected(item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
+    """J weighted sums of each user's behaviours [B, J, D], and the further rows [R, D].
+
+    No row is copied for a behaviour: a sum reads item_UD, and its gradient goes straight to the distinct rows. The
+    weights are constants.
+    """
+    constant_JT = weight_JT.detach().to(item_UD.dtype)
+    sums_BJD, rows_RD = _Collected.apply(item_UD, constant_JT, given)  # type: ignore[no-untyped-call]
+    return sums_BJD, rows_RD

@@ -1,0 +1,154 @@
+"""What can be started, and with which flags: the steps of the night, and the operations beside it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One job: how it is started and what it does."""
+
+    name: str
+    runner: Literal["spark", "torchrun", "python"]
+    does: str
+    of_a_day: bool = True
+    """Whether it takes `--ds`."""
+    asks: Mapping[str, str] = field(default_factory=dict)
+    """Further flags, each with its help; one whose help begins with "optional" may be left out."""
+
+
+STEPS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        Step(name="ingest", runner="spark", does="raw log -> behaviours, quarantine"),
+        Step(name="build_vocabulary", runner="spark", does="behaviours -> vocabulary, items, users"),
+        Step(name="build_tuples", runner="spark", does="behaviours -> tuples (Parquet, manifest)"),
+        Step(name="train", runner="torchrun", does="tuples -> MLflow run, model version"),
+        Step(name="evaluate", runner="python", does="challenger, test tuples -> metrics beside popularity"),
+        Step(name="compare", runner="python", does="challenger, champion -> verdict, alias"),
+        Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
+        Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),
+        Step(name="retrieve", runner="spark", does="item_vectors, user_interests -> candidates_staged"),
+        Step(name="publish", runner="spark", does="candidates_staged, gates -> candidates, publications"),
+        Step(name="report", runner="spark", does="every table -> the night's page and summary"),
+    )
+}
+"""The night, in order."""
+
+OPERATIONS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        Step(name="maintain", runner="spark", does="compact a night's files, vacuum what nobody can roll back to"),
+        Step(
+            name="rollback",
+            runner="spark",
+            does="readers of a night see an earlier publication of it again, or none",
+            asks={"to": "optional: publication_id, or none; without it: what readers saw before the last publish"},
+        ),
+        Step(
+            name="explain",
+            runner="spark",
+            does="a user's history, interests and first candidates, and why an item is absent",
+            asks={"user": "external id of the user", "item": "optional: external id of an item"},
+        ),
+        Step(
+            name="forget",
+            runner="spark",
+            does="delete a person from every table",
+            of_a_day=False,
+            asks={"user": "external id of the user"},
+        ),
+        Step(
+            name="data_check",
+            runner="spark",
+            does="what a raw log holds: counts, times, refused rows by reason, a plot; writes no table",
+            of_a_day=False,
+            asks={
+                "source": "name of a file in conf/sources, without .toml",
+                "path": "optional: where the log is; without it: the path in the source file",
+            },
+        ),
+        Step(
+            name="doctor", runner="spark", does="one row through all packages, in a folder of its own", of_a_day=False
+        ),
+    )
+}
+"""What people and schedulers start beside the night."""
+
+JOBS: dict[str, Step] = STEPS | OPERATIONS
+TRAINING = ("train", "evaluate", "compare")
+"""What a night without training leaves out; the champion stays."""
+
+
+def day(text: str) -> date:
+    """A day written as YYYY-MM-DD.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    try:
+        found = date.fromisoformat(text)
+        if found.isoformat() == text:
+            return found
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as YYYY-MM-DD, for example 2011-12-08")
+
+
+def configuration_flags(program: str | None = None) -> argparse.ArgumentParser:
+    """The flags that every program of ours has."""
+    flags = argparse.ArgumentParser(prog=program, allow_abbrev=False)
+    flags.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE", help="TOML over conf/default.toml"
+    )
+    flags.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE", help="one value"
+    )
+    return flags
+
+
+def parser(program: str, job: Step | None = None) -> argparse.ArgumentParser:
+    """The flags of a job: those of every step, and what this one asks for."""
+    flags = configuration_flags(program)
+    if job is None or job.of_a_day:
+        flags.add_argument("--ds", type=day, required=True, metavar="YYYY-MM-DD", help="the day the run is for")
+    for name, text in (job.asks if job else {}).items():
+        flags.add_argument(f"--{name}", required=not text.startswith("optional"), help=text)
+    return flags
+
+
+def chain_parser() -> argparse.ArgumentParser:
+    """The flags of `jobs/chain.py`: those of every job, and the steps that share its application."""
+    flags = parser("jobs/chain.py")
+    flags.add_argument("--steps", type=_steps, required=True, metavar="STEP,STEP", help="run one after the other")
+    return flags
+
+
+def _steps(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in STEPS:
+            raise argparse.ArgumentTypeError(f"{name!r} is no step; the steps are {', '.join(STEPS)}")
+    return names
+
+
+def job_flags(
+    ds: date | str | None,
+    files: Iterable[Path],
+    overrides: Iterable[str],
+    asked: Mapping[str, str | None] | None = None,
+) -> list[str]:
+    """The flags as words of a command line; a scheduler gives `ds` as the text that it fills in later."""
+    words = [] if ds is None else ["--ds", str(ds)]
+    for file in files:
+        words += ["--config", str(file)]
+    for text in overrides:
+        words += ["--set", text]
+    # In one word with its flag: the id of a user or an item may begin with a dash.
+    return words + [f"--{name}={value}" for name, value in (asked or {}).items() if value is not None]

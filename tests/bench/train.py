@@ -1,0 +1,225 @@
+"""`make bench-train`: a whole training step beside torch-rechub's MIND, and the loader beside plain pyarrow.
+
+python -m tests.bench.train [--threads 1] [--rounds 8] [--profile]
+
+Both models take the same histories in the same run on the same threads, in turn: B = 1024 rows, L = 50, D = 64, K = 4,
+lengths uniform from 1 to L, items uniform over the vocabulary (the worst case for sharing rows). Ours: the trainer's
+own step with 1,000 shared negatives, Adam with lazy rows. Theirs: the step of its MatchTrainer (list-wise, dense Adam,
+without its default weight decay, which would cost it another pass) with 10 negatives a row, as its examples have it.
+Medians over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from mind.config import load
+from mind.tables import names as n
+from mind.tables.manifest import Manifest, TupleFile
+from mind.training.distributed import Ranks
+from mind.training.loader import TENSORS, Batch, TupleLoader, read_file
+from mind.training.trainer import Night, Trainer, build_model
+from tests.bench.record import record
+
+BATCH, LENGTH, DIMENSION, INTERESTS, NEGATIVES, THEIR_NEGATIVES = 1024, 50, 64, 4, 1000, 10
+COUNTRIES = 100
+SIZES = {"v10k": 10_000, "v100k": 100_000, "v1m": 1_000_000}
+LOADER_ROWS = 400_000
+
+Step = Callable[[int], None]
+
+
+def batches(items: int, count: int = 8) -> list[Batch]:
+    random = np.random.default_rng(7)
+    made = []
+    for _ in range(count):
+        history_BL = random.integers(2, items, (BATCH, LENGTH), dtype=np.int32)
+        history_BL[np.arange(LENGTH) >= random.integers(1, LENGTH + 1, (BATCH, 1))] = 0
+        profile_BP = random.integers(2, COUNTRIES, (BATCH, 1), dtype=np.int32)
+        target_BF = random.integers(2, items, (BATCH, 1), dtype=np.int32)
+        made.append(Batch(history_BL=history_BL, profile_BP=profile_BP, target_BF=target_BF, global_rows=BATCH))
+    return made
+
+
+def night(items: int, files: list[TupleFile]) -> Night:
+    manifest = Manifest(
+        ds=date(2011, 12, 8).isoformat(),
+        content="bench",
+        history_length=LENGTH,
+        item_features={n.ITEM_ID: items},
+        profile_features={"country": COUNTRIES},
+        vocabulary="bench",
+        splits={"train": files, "validation": [], "test": []},
+        catalogue=[],
+        facts={},
+    )
+    codes_VF = torch.arange(items, dtype=torch.int32).unsqueeze(1)
+    return Night(manifest=manifest, item_codes_VF=codes_VF, counts_V=torch.ones(items, dtype=torch.int64))
+
+
+def our_step(items: int, given: list[Batch]) -> Step:
+    config = load(
+        overrides=[
+            *(f"model.dimension={DIMENSION}", f"model.interests={INTERESTS}", f"training.batch_size={BATCH}"),
+            *(f"training.negatives={NEGATIVES}", "training.processes=1"),
+        ]
+    )
+    held = night(items, [])
+    model = build_model(config.model, held, seed=1)
+    trainer = Trainer(held, model, config.training, config.evaluation, Ranks(0, 1))
+
+    def step(number: int) -> None:
+        trainer.step(given[number % len(given)])
+
+    return step
+
+
+def their_step(items: int, given: list[Batch]) -> Step:
+    from torch_rechub.basic.features import SequenceFeature, SparseFeature
+    from torch_rechub.models.matching import MIND
+    from torch_rechub.trainers import MatchTrainer
+
+    model = MIND(
+        [SparseFeature("country", COUNTRIES, DIMENSION)],
+        [SequenceFeature("history", items, DIMENSION, pooling="concat", shared_with="item")],
+        [SparseFeature("item", items, DIMENSION)],
+        [SequenceFeature("negatives", items, DIMENSION, pooling="concat", shared_with="item")],
+        max_length=LENGTH,
+        temperature=0.1,
+        interest_num=INTERESTS,
+    )
+    trainer = MatchTrainer(model, mode=2, optimizer_params={"lr": 1e-3})
+    label_B = torch.zeros(BATCH, dtype=torch.int64)
+
+    def step(number: int) -> None:
+        batch = given[number % len(given)]
+        rows = {
+            "country": torch.from_numpy(batch.profile_BP[:, 0]),
+            "history": torch.from_numpy(batch.history_BL),
+            "item": torch.from_numpy(batch.target_BF[:, 0]),
+            "negatives": torch.randint(2, items, (BATCH, THEIR_NEGATIVES)),
+        }
+        # What MatchTrainer.train_one_epoch does with a batch, without its progress bar.
+        loss = trainer.criterion(trainer.model(rows), label_B) + trainer.reg_loss_fn(trainer.model)
+        trainer.model.zero_grad()
+        loss.backward()
+        trainer.optimizer.step()
+        loss.item()
+
+    return step
+
+
+def in_turn(steps: list[Step], rounds: int, repeats: list[int]) -> list[float]:
+    """Median seconds of each step, measured in turn, so that whatever else the machine does meets all of them."""
+    times: list[list[float]] = [[] for _ in steps]
+    for number in range(-2, rounds):
+        for step, repeat, told in zip(steps, repeats, times, strict=True):
+            for again in range(repeat):
+                started = time.perf_counter()
+                step(number * repeat + again)
+                if number >= 0:
+                    told.append(time.perf_counter() - started)
+    return [statistics.median(told) for told in times]
+
+
+def profile(step: Step) -> None:
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record_profile
+
+    with record_profile(activities=[ProfilerActivity.CPU]) as found:
+        for number in range(10):
+            step(number)
+    sys.stdout.write(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=30, max_name_column_width=40))
+
+
+def write_tuples(folder: Path, rows: int) -> list[TupleFile]:
+    random = np.random.default_rng(3)
+    files = []
+    for place in range(2):
+        history = random.integers(0, 10_000, (rows // 2, LENGTH), dtype=np.int32)
+        lists = {
+            n.HISTORY: pa.ListArray.from_arrays(np.arange(0, rows // 2 * LENGTH + 1, LENGTH), history.ravel()),
+            n.PROFILE: pa.ListArray.from_arrays(np.arange(rows // 2 + 1), history[:, 0]),
+            n.TARGET: pa.ListArray.from_arrays(np.arange(rows // 2 + 1), history[:, 1]),
+        }
+        path = folder / f"part-{place}.parquet"
+        pq.write_table(pa.table(lists), path, row_group_size=20_000)
+        files.append(TupleFile(url=path.as_uri(), rows=rows // 2))
+    return files
+
+
+def bench_loader(rounds: int, step_s: float) -> dict[str, float]:
+    """Rows a second of the loader, of its reading alone, and of plain pyarrow turned into the same matrices."""
+    with tempfile.TemporaryDirectory() as name:
+        files = write_tuples(Path(name), LOADER_ROWS)
+        loader = TupleLoader(
+            night(10_000, files).manifest, rank=0, ranks=1, batch_size=BATCH, shuffle_rows=200_000, seed=1
+        )
+
+        def whole(number: int) -> None:
+            for _ in loader.epoch(number + 3):
+                pass
+
+        def plain(_: int) -> None:
+            for file in files:
+                table = pq.read_table(file.url.removeprefix("file://"), columns=list(TENSORS))
+                for column in TENSORS:
+                    table[column].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+
+        def reading(_: int) -> None:
+            for file in files:
+                for _group in read_file(file, TENSORS):
+                    pass
+
+        whole_s, reading_s, plain_s = in_turn([whole, reading, plain], rounds, [1, 1, 1])
+    wait_s = whole_s / (LOADER_ROWS / BATCH)
+    return {
+        "loader.rows_per_s": LOADER_ROWS / whole_s,
+        "loader.petastorm_rows_per_s": LOADER_ROWS / reading_s,
+        "loader.pyarrow_rows_per_s": LOADER_ROWS / plain_s,
+        "loader.over_pyarrow": plain_s / reading_s,
+        "train.data_wait_share": wait_s / (wait_s + step_s),
+    }
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(allow_abbrev=False)
+    flags.add_argument("--threads", type=int, default=1)
+    flags.add_argument("--rounds", type=int, default=8)
+    flags.add_argument("--profile", action="store_true", help="print where our step's time goes, and nothing else")
+    given = flags.parse_args()
+    torch.set_num_threads(given.threads)
+    found: dict[str, float] = {"train.threads": given.threads}
+    fastest = float("inf")
+    for name, items in SIZES.items():
+        rows = batches(items)
+        if given.profile:
+            profile(our_step(items, rows))
+            continue
+        ours_s, theirs_s = in_turn([our_step(items, rows), their_step(items, rows)], given.rounds, [4, 1])
+        fastest = min(fastest, ours_s)
+        found |= {
+            f"train.{name}.examples_per_s": BATCH / ours_s,
+            f"train.{name}.torch_rechub_examples_per_s": BATCH / theirs_s,
+            f"train.{name}.over_torch_rechub": theirs_s / ours_s,
+        }
+    if not given.profile:
+        found |= bench_loader(3, fastest)
+        record(found)
+        sys.stdout.writelines(f"{name:42} {value:,.3f}\n" for name, value in found.items())
+
+
+if __name__ == "__main__":
+    main()
