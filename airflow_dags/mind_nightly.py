@@ -46,6 +46,14 @@ plan, zone = nights.schedule, nights.config.lake.time_zone
 at = plan.deadline
 
 
+# The logical date is the beginning of the day; the night is due on the next morning.
+late = DeadlineAlert(
+    reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
+    interval=timedelta(days=1, hours=at.hour, minutes=at.minute),
+    callback=SyncCallback(alerts.late, kwargs={"deadline": at.isoformat(), "command": plan.alert}),
+)
+
+
 def choose(ds: str, train: str) -> str:
     """The branch of a night."""
     return "build_tuples" if trains(ds, {"train": train}, plan.train_weekdays) else "keep_champion"
@@ -63,12 +71,7 @@ with DAG(
         "train": Param("schedule", enum=["schedule", "yes", "no"]),
     },
     user_defined_macros={"day_of": nights.days.of},
-    deadline=DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
-        # The logical date is the beginning of the day; the night is due on the next morning.
-        interval=timedelta(days=1, hours=at.hour, minutes=at.minute),
-        callback=SyncCallback(alerts.late, kwargs={"deadline": at.isoformat(), "command": plan.alert}),
-    ),
+    deadline=late if plan.deadline_alerts else None,
     doc_md=__doc__,
     tags=["mind"],
 ) as dag:

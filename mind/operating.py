@@ -31,6 +31,7 @@ class ScheduleSection(Section):
 
     start: date = Field(description="first night that a scheduler knows of")
     deadline: time = Field(description="time of day, in lake.time_zone, at which the night before must be published")
+    deadline_alerts: bool = Field(description="let Airflow tell of a late night; its `dags test` breaks with one (3.3)")
     train_weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
         description="weekdays of ds on which a night trains; 1 is Monday"
     )

@@ -90,10 +90,7 @@ def measured_recall(
     The sample is the `section.recall_users` users whose ids have the smallest hashes, so it changes little from night
     to night. Searched again, since a user's list does not depend on who is searched beside.
     """
-    spark = interests.sparkSession
-    sample = spark.createDataFrame(
-        _sample(interests, section, 0).to_pandas(), f"{n.USER_ID} string, {n.INTERESTS} array<array<float>>"
-    )
+    sample = interests.sparkSession.createDataFrame(_sample(interests, section, 0))
     users = _with_exclusions(sample, excluded)
     found = users.mapInArrow(_recall_worker(index, section), f"{n.USER_ID} string, {n.RECALL} double")
     return found.withColumn(n.INDEX_KIND, F.lit(index.kind))

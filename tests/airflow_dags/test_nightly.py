@@ -20,6 +20,7 @@ folder = "{folder}/logs"
 
 [schedule]
 retries = 0
+deadline_alerts = false
 alert = "tee {folder}/alert"
 """
 

@@ -87,9 +87,9 @@ def our_step(items: int, given: list[Batch]) -> Step:
 
 
 def their_step(items: int, given: list[Batch]) -> Step:
-    from torch_rechub.basic.features import SequenceFeature, SparseFeature
-    from torch_rechub.models.matching import MIND
-    from torch_rechub.trainers import MatchTrainer
+    from torch_rechub.basic.features import SequenceFeature, SparseFeature  # type: ignore[import-untyped]
+    from torch_rechub.models.matching import MIND  # type: ignore[import-untyped]
+    from torch_rechub.trainers import MatchTrainer  # type: ignore[import-untyped]
 
     model = MIND(
         [SparseFeature("country", COUNTRIES, DIMENSION)],

@@ -160,7 +160,7 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, 
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    overrides = ["training.checkpoint_steps=1", "training.epochs=40"]
+    overrides = ["training.checkpoint_steps=1", "training.epochs=12"]
     words = command(["train"], DS, [folder / "night.toml"], overrides)
     return subprocess.Popen(
         words, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -207,5 +207,5 @@ def outcome(folder: Path) -> tuple[list[float], dict[str, bytes]]:
     held = registry.need(CHALLENGER)
     weights = load_file(registry.folder(held) / "model.safetensors")
     curve = registry.curves(held.run_id, main_cutoff=5)["loss"]
-    assert len(curve) == 40
+    assert len(curve) == 12
     return curve, {name: value.numpy().tobytes() for name, value in weights.items()}
