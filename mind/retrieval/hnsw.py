@@ -1,4 +1,4 @@
-"""A navigable graph of items (faiss.IndexHNSWFlat), for those who know it; see the README for what it costs.
+"""A navigable graph of items (faiss.IndexHNSWFlat): slow to build, and asked for by name only, never by auto.
 
 Shapes: Q interests of all users, K interests of one user, V items, D dimensions, k answers an interest.
 """

@@ -144,12 +144,14 @@ class IvfIndex:
         """Each list once, for all the users who need it."""
         ends = np.searchsorted(list_P, np.arange(len(self.arrays["cluster"]) + 1))
         starts, steps, bytes_VD = (self.arrays[part] for part in ("starts", "steps", "bytes"))
+        # Where a pair of a list and a user begins; the user's other interests that read the list follow.
+        first_P = (np.diff(list_P, prepend=-1) != 0) | (np.diff(user_P, prepend=-1) != 0)
         for number in np.flatnonzero(np.diff(ends)).tolist():
             pairs = slice(ends[number], ends[number + 1])
             first, end, step = starts[number], starts[number + 1], steps[number]
             users = user_P[pairs]
             whole_UB = crowd.all_rows[query_P[pairs]] @ bytes_VD[first:end].astype(np.float32).T
-            heads = np.flatnonzero(np.diff(users, prepend=-1))
+            heads = np.flatnonzero(first_P[pairs])
             if len(heads) < len(users):
                 users, whole_UB = users[heads], np.maximum.reduceat(whole_UB, heads, axis=0)
             hits = np.flatnonzero(whole_UB >= (survivors.cut_U[users] / step)[:, None])

@@ -16,6 +16,9 @@ from torch.nn import functional
 from mind.errors import BrokenPromise
 from mind.training.adam import touched
 
+_OPENED = itertools.count(1)
+"""Numbers the process groups of this process; all ranks open the same ones."""
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -121,7 +124,10 @@ def ranks(threads: int) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(0, 1)
         return
-    dist.init_process_group("gloo")
+    store, rank, _ = next(dist.rendezvous("env://"))
+    # A second group of the same processes must not find the addresses of the first.
+    own = dist.PrefixStore(f"group {next(_OPENED)}", store)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=count)
     try:
         yield Ranks(dist.get_rank(), count)
     finally:

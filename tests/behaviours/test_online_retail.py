@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mind.behaviours.ingest import Ingested, ingest
 from mind.behaviours.standing import standing
-from mind.config import IngestSection
 from mind.source import load_source
 from mind.storage.raw_log import read_raw_log
 from mind.tables import names as n
+from tests.behaviours.shop import section
 from tests.storage.frames import rows_of
 
 LOG = Path("data/online_retail/online_retail.parquet")
@@ -46,7 +46,7 @@ def night(spark: SparkSession, lines: pd.DataFrame, tmp_path_factory: pytest.Tem
     log = tmp_path_factory.mktemp("retail") / "lines.parquet"
     lines.to_parquet(log)
     source = load_source("online_retail")
-    whole = IngestSection(source=source.name, path="", look_back_days=400, bad_row_limit=0.01)
+    whole = section(source=source.name, bad_row_limit=0.01)
     return ingest(read_raw_log(spark, source, str(log)), source, whole, "UTC", date(2011, 12, 31))
 
 
