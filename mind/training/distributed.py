@@ -124,9 +124,9 @@ def ranks(threads: int) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(0, 1)
         return
-    store, rank, _ = next(dist.rendezvous("env://"))
+    store, rank, _ = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     # A second group of the same processes must not find the addresses of the first.
-    own = dist.PrefixStore(f"group {next(_OPENED)}", store)
+    own = dist.PrefixStore(f"group {next(_OPENED)}", store)  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=own, rank=rank, world_size=count)
     try:
         yield Ranks(dist.get_rank(), count)
