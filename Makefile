@@ -7,16 +7,16 @@ JARS_FROM ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jars demo night show explain data-check bench-tuples bench-train bench-retrieve doctor airflow test test-slow lint format tables package lock clean
+.PHONY: help setup jars demo night show explain data-check bench bench-tuples bench-train bench-retrieve doctor airflow test test-slow lint format tables package lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready jars  ## install what is locked (about 6 GB) and resolve Delta's two JARs
 
 .venv/.ready: requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) mind/preflight.py
-	@echo "Installing the locked packages into .venv (about 6 GB, two to a few minutes) ..."
+	@echo "Installing the locked packages into .venv (about 6 GB, one and a half to a few minutes) ..."
 	@rm -f $@
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
@@ -63,7 +63,7 @@ doctor: setup  ## versions, paths, and one row through all packages: CONFIG=...
 .venv-airflow/.ready: requirements-airflow.lock .venv/.ready
 	@rm -f $@
 	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
-	@$(BIN)/uv pip install -q --python .venv-airflow/bin/python --require-hashes -r requirements-airflow.lock
+	@$(BIN)/uv pip install -q --python .venv-airflow/bin/python --compile-bytecode --require-hashes -r requirements-airflow.lock
 	@pwd > .venv-airflow/lib/python3.11/site-packages/mind-checkout.pth
 	@touch $@
 
@@ -74,6 +74,8 @@ airflow: setup .venv-airflow/.ready  ## Airflow in an environment of its own, st
 		AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[2]"}' \
 		sh -c 'export PATH="$(CURDIR)/.venv-airflow/bin:$$PATH"; airflow db migrate > build/airflow/migrate.log 2>&1 && \
 			airflow pools set mind_heavy 1 "steps that fill this machine" > /dev/null && exec airflow standalone'
+
+bench: bench-tuples bench-train bench-retrieve  ## all benchmarks, into build/bench.json
 
 bench-tuples: setup .venv/.bench-ready  ## tuples from 2 and 20 million events beside DuckDB and pandas (QUICK=1: 2)
 	@$(BIN)/python -m tests.bench.tuples $(if $(QUICK),--quick)
@@ -110,7 +112,6 @@ lock: .venv/.ready  ## pin what pyproject.toml asks for, with hashes
 		--custom-compile-command 'make lock' -q -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra bench -c requirements.lock --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' -q -o requirements-bench.lock
-
 	@$(BIN)/uv pip compile --group pyproject.toml:airflow --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' -q -o requirements-airflow.lock
 

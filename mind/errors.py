@@ -34,3 +34,8 @@ def told_by_spark(error: Exception) -> str | None:
     """
     told = re.search(r"\[[A-Z][A-Z0-9_.]+\] [^\n]*", str(error))
     return told.group(0) if told else None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says; its name where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

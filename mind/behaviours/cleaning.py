@@ -6,7 +6,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from mind.errors import BadInput
+from mind.errors import BadInput, first_line
 from mind.source import Source
 from mind.tables import names as n
 
@@ -34,7 +34,7 @@ def without_copies(events: DataFrame, source: Source) -> DataFrame:
     except PySparkException as error:
         raise BadInput(
             f"source {source.name}: refuse_users or same_event does not fit the accepted rows: "
-            f"{str(error).splitlines()[0]} Mend conf/sources/{source.name}.toml."
+            f"{first_line(error)} Mend conf/sources/{source.name}.toml."
         ) from error
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, TimestampNTZType, TimestampType
 
 from mind.behaviours.cleaning import without_copies
-from mind.errors import BadInput
+from mind.errors import BadInput, first_line
 from mind.source import ITEM_FILE, USER_FILE, Source
 from mind.tables import names as n
 
@@ -63,7 +63,7 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
         )
     except PySparkException as error:
         raise BadInput(
-            f"source {source.name}: its description does not fit the log: {str(error).splitlines()[0]} "
+            f"source {source.name}: its description does not fit the log: {first_line(error)} "
             f"The log's columns: {', '.join(raw.columns)}. Mend conf/sources/{source.name}.toml."
         ) from error
     events = without_copies(events, source)

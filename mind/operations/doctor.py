@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow.fs as fs
 
 from mind.config import Config
+from mind.errors import first_line
 from mind.preflight import JAVA, PYTHON, Unfit, find_java, java_major
 from mind.storage.jars import FOLDER, JARS, fault
 from mind.storage.tuple_files import table_uri
@@ -93,7 +94,7 @@ def _places(config: Config) -> Iterator[Finding]:
             _write_and_delete(place)
             yield Finding(what=key, found=f"{place} can be written")
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             yield Finding(what=key, found=f"{place} cannot be written: {reason}", remedy=f"mend it or change {key}")
 
 

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from mind.errors import BadInput, told_by_spark
+from mind.errors import BadInput, first_line, told_by_spark
 from mind.source import ITEM_FILE, USER_FILE, FeatureFile, Source
 from mind.storage.raw_files import open_files
 from mind.tables import names as n
@@ -32,7 +32,7 @@ def read_raw_log(spark: SparkSession, source: Source, path: str) -> DataFrame:
         cores = spark.sparkContext.defaultParallelism
         frame = frame.repartition(cores) if frame.rdd.getNumPartitions() < cores else frame
     except (PySparkException, Py4JJavaError) as error:
-        reason = told_by_spark(error) or str(error).splitlines()[0]
+        reason = told_by_spark(error) or first_line(error)
         raise BadInput(
             f"source {source.name}: {path} cannot be read as {source.format}: {reason}. "
             "Set ingest.path to the log, or mend the source description."
@@ -69,7 +69,7 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
         keyed = raw.withColumn("raw key", F.expr(key).cast("string"))
         return keyed.join(known, F.col("`raw key`") == F.col("`its key`"), "left").drop("raw key", "its key")
     except (PySparkException, Py4JJavaError) as error:
-        reason = told_by_spark(error) or str(error).splitlines()[0]
+        reason = told_by_spark(error) or first_line(error)
         raise BadInput(
             f"source {source.name}: [{name}] {path} cannot be read as {file.format}: {reason}. Put the file there, or "
             f"mend [{name}] in conf/sources/{source.name}.toml."

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from mind.errors import MindError, told_by_spark
+from mind.errors import MindError, first_line, told_by_spark
 from mind.storage.lake import Lake
 from mind.tables import ALL, Contract
 
@@ -69,7 +69,7 @@ def maintain(lake: Lake, first: date, last: date, retention_days: int) -> list[s
             _maintain(lake, contract, first, last, retention_days)
         except (PySparkException, Py4JJavaError) as error:
             # Another writer, a full disk: the night is published and stays so.
-            reason = told_by_spark(error) or str(error).splitlines()[0]
+            reason = told_by_spark(error) or first_line(error)
             log.warning("%s: maintenance left out: %s", contract.name, reason, extra={"table": contract.name})
             failed.append(contract.name)
     return failed
