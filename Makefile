@@ -87,7 +87,7 @@ bench-retrieve: setup .venv/.bench-ready  ## retrieval from 1 and 10 million ite
 	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.retrieve
 
 test: setup lint  ## lint, then the fast tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: setup .venv-airflow/.ready  ## the long tests
 	@$(BIN)/python -m pytest -m slow

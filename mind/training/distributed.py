@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from mind.training.adam import touched
 
 _OPENED = itertools.count(1)
 """Numbers the process groups of this process; all ranks open the same ones."""
+PR_SET_PDEATHSIG = 1
+"""From Linux's sys/prctl.h."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,15 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return parameter.grad
 
 
+def _die_with_the_launcher() -> None:
+    """Let Linux kill this rank when torchrun is killed, which has no time to do it then.
+
+    Ranks have sessions of their own; they would train on beside the next try and write into its checkpoints.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def ranks(threads: int) -> Iterator[Ranks]:
     """The process group that torchrun describes; one process alone where it does not."""
@@ -124,6 +138,7 @@ def ranks(threads: int) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(0, 1)
         return
+    _die_with_the_launcher()
     store, rank, _ = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     # A second group of the same processes must not find the addresses of the first.
     own = dist.PrefixStore(f"group {next(_OPENED)}", store)  # type: ignore[attr-defined]

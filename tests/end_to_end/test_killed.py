@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def _kill_when(world: World, text: str) -> None:
         pytest.fail(f"{text!r} was never printed:\n{''.join(printed[-40:])}")
     night.stdout.close()
     night.wait()
+    until = time.monotonic() + 30
+    while found := _left(world):
+        assert time.monotonic() < until, f"outlived the night that was killed: {found}"
+        time.sleep(0.2)
+
+
+def _left(world: World) -> list[str]:
+    """Command lines of processes that still work on this world (where /proc tells)."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if str(world.config) in line]
 
 
 @pytest.mark.slow
