@@ -16,19 +16,24 @@ from mind.config import load
 from mind.tracking.registry import CHAMPION, Registry
 from tests.end_to_end.world import World, content, make_world
 
-MOMENTS = (
-    "quarantine: ",  # refused rows are committed, behaviours are not
-    "items: ",  # items are committed, users are not
-    "epoch 1/12",
-    "exact index over",
-    "candidates: ",  # committed, but not yet in publications
-)
+MOMENTS = {
+    "quarantine: ": ("ingest",),  # refused rows are committed, behaviours are not
+    "items: ": ("ingest", "build_vocabulary"),  # items are committed, users are not
+    "epoch 1/12": ("build_vocabulary", "build_tuples", "train"),
+    "exact index over": ("train", "evaluate", "compare", "embed_items", "embed_users", "retrieve"),
+    "candidates: ": ("retrieve", "publish"),  # committed, but not yet in publications
+}
+"""When to kill: as soon as this is printed. The steps are those from the one that was killed before on."""
 
 
-def _kill_when(world: World, text: str) -> None:
-    """Start the night and kill -9 all its processes as soon as a line holds the text."""
+def _kill_when(world: World, steps: tuple[str, ...], text: str) -> None:
+    """Start the steps and kill -9 all its processes as soon as a line holds the text."""
     night = subprocess.Popen(
-        world.command("night"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        world.command("run", *steps),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     assert night.stdout is not None
     printed = []
@@ -61,8 +66,8 @@ def test_a_night_killed_at_every_phase_equals_an_undisturbed_one(
     tmp_path: Path, undisturbed: tuple[World, str], spark: SparkSession
 ) -> None:
     calm, disturbed = undisturbed[0], make_world(tmp_path / "disturbed")
-    for moment in MOMENTS:
-        _kill_when(disturbed, moment)
+    for moment, steps in MOMENTS.items():
+        _kill_when(disturbed, steps, moment)
     disturbed.night()
     assert content(spark, disturbed) == content(spark, calm)
     champion = Registry(load([disturbed.config]).tracking).by_alias(CHAMPION)
