@@ -184,8 +184,10 @@ class Lake:
                 conflict = half_made or CONFLICT.search(str(error))
                 if not conflict:
                     raise
+                if attempt == ATTEMPTS and half_made:
+                    raise self._strange_folder(contract) from error
                 if attempt == ATTEMPTS:
-                    raise (self._strange_folder(contract) if half_made else error) from error
+                    raise
                 log.warning("%s: another writer was first (%s), trying again", contract.name, conflict.group(0))
                 time.sleep(attempt)
                 if half_made and attempt == ATTEMPTS - 1:
