@@ -1,14 +1,27 @@
-"""Challenger, champion -> verdict, alias."""
+"""Challengers, champion -> the verdict of each rule, alias."""
 
 from mind.launch import Run, job
-from mind.tracking.promotion import promote
+from mind.report.side_by_side import print_comparison
+from mind.storage.tuple_files import read_catalogue, read_manifest
+from mind.tracking.promotion import judge, promote, record
 from mind.tracking.registry import Registry
-from mind.training.assessment import step_of
+from mind.training.assessment import Assessment
+from mind.training.comparison import challengers, compare
+from mind.training.night import by_position
 
 
 @job("compare")
 def main(run: Run) -> None:
-    promote(Registry(run.config.tracking), run.ds, step_of(run.ds), run.config.evaluation)
+    config = run.config
+    registry = Registry(config.tracking)
+    others = challengers(registry, run.asked["versions"])
+    manifest = read_manifest(config.lake.root, run.ds)
+    counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
+    assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
+    found = compare(assessment, manifest, registry, others, config.evaluation, config.promotion)
+    verdicts = judge(found, config.promotion)
+    print_comparison(record(found, verdicts))
+    promote(registry, run.ds, found, verdicts)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mind.report.summary import print_person, print_standing
 from mind.serving.embedding import serving_model
 from mind.serving.explaining import interest_reasons
 from mind.serving.night import touched
+from mind.serving.recommendable import left_out
 from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.session import session
@@ -35,7 +36,8 @@ def main(run: Run) -> None:
     if item_id is not None:
         kept = standing(of_user(until(lake.read(BEHAVIOURS), ds), user_id), load_source(config.ingest.source))
         excluded = touched(kept, ds, config.retrieval.exclude_days)
-        print_standing(item_id, standing_of(item_id, user, items, lake.read(ITEM_VECTORS, ds), excluded))
+        out = left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval)
+        print_standing(item_id, standing_of(item_id, user, items, lake.read(ITEM_VECTORS, ds), out, excluded))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,28 @@
 """candidates_staged, gates -> candidates, publications. A failed gate moves nothing."""
 
+from mind.behaviours.days import until
+from mind.behaviours.standing import standing
 from mind.launch import Run, job
-from mind.publishing.gates import judge, measure, require
-from mind.publishing.publication import as_json, is_published, lists_before, new_publication
+from mind.publishing.gates import judge, require
+from mind.publishing.measures import measure
+from mind.publishing.publication import as_json, is_published, new_publication, night_before
+from mind.serving.night import touched
+from mind.serving.recommendable import left_out
+from mind.source import load_source
 from mind.storage.audit import content_fingerprint
 from mind.storage.lake import Lake
 from mind.storage.session import session
-from mind.tables import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, RECALL_SAMPLE, STAGED, USER_INTERESTS, USERS
+from mind.tables import (
+    BEHAVIOURS,
+    CANDIDATES,
+    ITEM_VECTORS,
+    ITEMS,
+    PUBLICATIONS,
+    RECALL_SAMPLE,
+    STAGED,
+    USER_INTERESTS,
+    USERS,
+)
 
 
 @job("publish")
@@ -14,16 +30,20 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     lake = Lake(session(), config.lake.root)
     staged = lake.read(STAGED, ds).persist()
+    publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
+    kept = standing(until(lake.read(BEHAVIOURS), ds), load_source(config.ingest.source))
     found = measure(
         staged,
         users=lake.read(USERS, ds),
         interests=lake.read(USER_INTERESTS, ds),
         catalogue=lake.read(ITEM_VECTORS, ds),
+        out=left_out(lake.spark, lake.read(ITEMS, ds), ds, config.lake.time_zone, config.retrieval),
+        touched=touched(kept, ds, days) if days else None,
         recalls=lake.read(RECALL_SAMPLE, ds),
+        before=night_before(publications, lake.read_or_empty(CANDIDATES), ds),
         wanted=config.retrieval.candidates,
     )
-    publications = lake.read_or_empty(PUBLICATIONS)
-    gates = judge(found, config.gates, lists_before(publications, lake.read_or_empty(CANDIDATES), ds))
+    gates = judge(found, config.gates)
     require(gates)
     content = content_fingerprint(staged)
     if is_published(publications, ds, content):

@@ -4,13 +4,17 @@ from functools import partial
 from pathlib import Path
 
 from mind.launch import Run, job
-from mind.report.facts import NightFacts, count_rows, refused_by_reason, users_by_interests, verdicts
+from mind.report.facts import NightFacts, count_rows, interests_and_lengths, published, refused_by_reason
+from mind.report.item_map import item_map
+from mind.report.kept import keep
 from mind.report.page import write_page
-from mind.report.people import REASONS, choose, describe
+from mind.report.people import ALL_REASONS, choose, describe
 from mind.report.prometheus import write_metrics
 from mind.report.summary import print_summary
+from mind.report.timings import lines_of, rows_read, seconds_by_step
 from mind.serving.embedding import serving_model
 from mind.serving.explaining import interest_reasons
+from mind.steps import STEPS
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.storage.tuple_files import read_manifest
@@ -25,6 +29,7 @@ from mind.tables import (
     USERS,
     VOCABULARY,
 )
+from mind.tracking.promotion import comparison_of
 from mind.tracking.registry import CHAMPION, Registry
 from mind.training.assessment import step_of
 
@@ -41,20 +46,32 @@ def main(run: Run) -> None:
     manifest = read_manifest(config.lake.root, ds)
     people = choose(frames[USER_INTERESTS.name], frames[CANDIDATES.name], config.report.users)
     page = Path(config.report.folder).resolve() / ds.isoformat() / "index.html"
+    rows = count_rows(frames) | {f"tuples, {split}": manifest.rows(split) for split in manifest.splits}
+    by_interests, by_length = interests_and_lengths(frames[USER_INTERESTS.name])
+    lines = lines_of(config.logs.folder, ds.isoformat())
+    publication, gates = published(lake.read(PUBLICATIONS), ds.isoformat())
     facts = NightFacts(
         ds=ds.isoformat(),
-        rows=count_rows(frames) | {f"tuples, {split}": manifest.rows(split) for split in manifest.splits},
+        rows=rows,
         quarantined=refused_by_reason(frames[QUARANTINE.name]),
         targets=manifest.facts["targets"],
         metrics=registry.metrics(champion.run_id, step_of(ds)),
         curves=registry.curves(champion.run_id, config.evaluation.main_cutoff),
         model_version=champion.number,
-        gates=verdicts(lake.read(PUBLICATIONS), ds.isoformat()),
-        users_by_interests=users_by_interests(frames[USER_INTERESTS.name]),
-        people=describe(people, frames[ITEMS.name], partial(interest_reasons, model, most=REASONS)),
+        publication=publication,
+        gates=gates,
+        users_by_interests=by_interests,
+        history_lengths=by_length,
+        people=describe(people, frames[ITEMS.name], partial(interest_reasons, model, most=ALL_REASONS)),
         places={"tables": lake.root, "MLflow store": registry.place, "report": str(page)},
+        main_cutoff=config.evaluation.main_cutoff,
+        comparison=comparison_of(registry, ds),
+        item_map=item_map(frames[ITEM_VECTORS.name], frames[ITEMS.name], rows[ITEM_VECTORS.name], people),
+        seconds=seconds_by_step(lines, STEPS),
+        ingested=rows_read(lines),
     )
-    write_page(facts, config.evaluation.cutoffs, Path(config.report.folder))
+    write_page(facts, Path(config.report.folder))
+    keep(facts, registry, champion)
     write_metrics(facts, Path(config.report.folder))
     print_summary(facts, config.evaluation.cutoffs)
 

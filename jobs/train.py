@@ -2,6 +2,7 @@
 
 from mind.launch import Run, job
 from mind.storage.tuple_files import read_catalogue, read_manifest
+from mind.tracking.lineage import resolved
 from mind.tracking.registry import Registry
 from mind.training.night import night_of
 from mind.training.session import train_and_register
@@ -13,7 +14,8 @@ def main(run: Run) -> None:
     manifest = read_manifest(config.lake.root, run.ds)
     night = night_of(manifest, read_catalogue(manifest))
     registry = Registry(config.tracking)
-    train_and_register(night, run.ds, registry, config.model, config.training, config.evaluation)
+    settings = resolved(dict(config))
+    train_and_register(night, run.ds, registry, config.model, config.training, config.evaluation, settings)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ mind ready --ds 2011-12-08                exit code 0 where the day's log is com
 mind rollback --ds 2011-12-08             readers see again what they saw before the last publish
 mind maintain --ds 2011-12-08             fewer files, no old versions
 mind explain USER                         history, interests, candidates of one user; --item: why it is absent
+mind replay OTHER --ds 2011-12-08         two tables of candidates against what users did afterwards
 mind forget USER                          delete a person from every table
 mind doctor                               versions, paths, and one row through all packages
 """

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mind.operating import LogsSection, MaintenanceSection, ScheduleSection
+from mind.recommending import GatesSection, RetrievalSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
 DEFAULT_FILE = Path("conf/default.toml")
@@ -77,6 +78,7 @@ class TuplesSection(Section):
 class ModelSection(Section):
     """The network; each field is described where it is used, in mind/model/mind.py."""
 
+    method: Literal["mind", "youtube_dnn"] = Field(description="how behaviours become interests")
     dimension: Positive = Field(description="D: size of item and interest vectors")
     interests: Positive = Field(description="K: largest number of interests of a user")
     adaptive_interests: bool = Field(description="K'_u = max(1, min(K, floor(log2 n))), eq. 9")
@@ -86,7 +88,11 @@ class ModelSection(Section):
     start_scale: Scale = Field(description="logit per unit of cosine of the farthest-point start")
     embedding_scale: Scale = Field(description="expected length of e_i before training")
     mapping_scale: Scale = Field(description="S starts as this multiple of the identity")
+    recency: bool = Field(description="learned weight and vector of each place from the most recent behaviour")
+    context: bool = Field(description="the head also sees the mean of all behaviours")
     hidden_sizes: tuple[Positive, ...] = Field(description="widths of the head's ReLU layers")
+    residual: bool = Field(description="the head adds to the capsule instead of replacing it")
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="share of entries left out in training")
     attention_power: Annotated[float, Field(ge=0.0)] = Field(description="p of label-aware attention; inf: hard")
     normalise: bool = Field(description="L2-normalise item and interest vectors")
     temperature: Scale = Field(description="scores are divided by it in the loss")
@@ -122,9 +128,12 @@ class TrainingSection(Section):
 class EvaluationSection(Section):
     """How models are measured."""
 
-    cutoffs: tuple[Positive, ...] = Field(min_length=1, description="N of HitRate@N and NDCG@N")
+    cutoffs: tuple[Positive, ...] = Field(min_length=1, description="N of HitRate@N, NDCG@N and MRR@N")
     main_cutoff: Positive = Field(description="N of the HitRate by which models are compared")
     batch_size: Positive = Field(description="rows scored at once against the whole catalogue")
+    filter_seen: bool = Field(
+        description="items of a row's history do not compete, and rows whose target is one of them do not count"
+    )
 
     @model_validator(mode="after")
     def _main_is_measured(self) -> EvaluationSection:
@@ -133,29 +142,20 @@ class EvaluationSection(Section):
         return self
 
 
-class RetrievalSection(Section):
-    """Interests to candidates."""
+class PromotionSection(Section):
+    """What a challenger must show to take the champion's place, on the same test rows."""
 
-    candidates: Positive = Field(description="N: items per user")
-    exclude_days: Count = Field(description="items of the user's last this many days are left out; 0: none")
-    fallback_days: Positive = Field(description="the popular list counts behaviours of the last this many days")
-    users_per_batch: Positive = Field(description="users searched at once by a worker")
-    index: Literal["auto", "exact", "ivf", "hnsw"] = Field(
-        description="how items are searched; auto: by size and recall"
+    minimum_gain: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="HitRate@main_cutoff: the 95 % interval of the difference must lie above it"
     )
-    exact_items: Count = Field(description="auto searches exactly in catalogues of at most this many items")
-    recall: Share = Field(description="recall@N against the exact lists that an index must reach on a sample of users")
-    recall_users: Positive = Field(description="users in the sample; as many others tune the index")
-
-
-class GatesSection(Section):
-    """What a night must show before readers see it."""
-
-    minimum_users: Count = Field(description="users with candidates")
-    maximum_fallback_share: Share = Field(description="users served by the popular list")
-    minimum_user_ratio: Share = Field(description="users of this night over users of the last published one")
-    minimum_coverage: Share = Field(description="share of the catalogue in at least one list")
-    minimum_recall: Share = Field(description="mean recall@N against the exact lists over the sample of users")
+    coverage_loss: Share = Field(description="share of the champion's coverage of the catalogue that may be lost")
+    capsule_cosine_rise: Scale = Field(description="by which the mean cosine of the capsules may exceed the champion's")
+    merged_share_rise: Share = Field(
+        description="by which the share of users with nearly equal capsules may exceed the champion's"
+    )
+    size_ratio: Scale = Field(description="bytes of the model's files over those of the champion's, at most")
+    latency_ratio: Scale = Field(description="ms per user of interests over the champion's, at most")
+    sample_rows: Positive = Field(description="test rows on which capsules and latency are measured")
 
 
 class TrackingSection(Section):
@@ -185,6 +185,7 @@ class Config(Section):
     model: ModelSection
     training: TrainingSection
     evaluation: EvaluationSection
+    promotion: PromotionSection
     retrieval: RetrievalSection
     gates: GatesSection
     maintenance: MaintenanceSection

@@ -31,7 +31,12 @@ STEPS: dict[str, Step] = {
         Step(name="build_tuples", runner="spark", does="behaviours -> tuples (Parquet, manifest)"),
         Step(name="train", runner="torchrun", does="tuples -> MLflow run, model version"),
         Step(name="evaluate", runner="python", does="challenger, test tuples -> metrics beside popularity"),
-        Step(name="compare", runner="python", does="challenger, champion -> verdict, alias"),
+        Step(
+            name="compare",
+            runner="python",
+            does="challengers, champion -> verdict by the rules of [promotion], alias",
+            asks={"versions": "optional: numbers of the challengers, 3,5,7; without it: the newest version"},
+        ),
         Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
         Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),
         Step(name="retrieve", runner="spark", does="item_vectors, user_interests -> candidates_staged"),
@@ -56,6 +61,16 @@ OPERATIONS: dict[str, Step] = {
             runner="spark",
             does="a user's history, interests and first candidates, and why an item is absent",
             asks={"user": "external id of the user", "item": "optional: external id of an item"},
+        ),
+        Step(
+            name="replay",
+            runner="spark",
+            does="two tables of candidates against what users did afterwards: hits, overlap, intervals",
+            asks={
+                "other": "a night (YYYY-MM-DD), a version of the table (a number), candidates_staged, or another "
+                "lake's root; it is compared with the candidates of --ds",
+                "days": "optional: days of behaviours after the later night; without it: 7",
+            },
         ),
         Step(
             name="forget",

@@ -1,6 +1,6 @@
 """Is one model better than another on the same rows, or is it luck? An interval for the difference.
 
-Shapes: R rows, G groups (users), S samples.
+Shapes: R rows, G groups (users), S samples, M distinct cases.
 """
 
 from __future__ import annotations
@@ -50,9 +50,35 @@ def paired_bootstrap(
     if len(sums_G) < 2:
         raise ValueError(f"there are {len(sums_G)} users; an interval needs at least two")
     means_S = _resampled(sums_G, rows_G, samples, np.random.default_rng(seed))
+    return _interval(float(sums_G.sum() / rows_G.sum()), means_S)
+
+
+def counted_bootstrap(differences_M: ArrayLike, users_M: ArrayLike, samples: int = 1000, *, seed: int) -> Difference:
+    """The same for users given as counts: users_M of them have the difference differences_M, one row a user.
+
+    To draw users one by one and count the cases, or to draw the counts of the cases at once (a multinomial law), is the
+    same, but the second costs no more for a hundred million users than for a hundred.
+
+    Raises ValueError for shapes that differ, differences that are not finite, counts below 0, or fewer than two users.
+    """
+    differences, users = np.asarray(differences_M, dtype=np.float64), np.asarray(users_M)
+    if differences.ndim != 1 or differences.shape != users.shape or users.dtype.kind not in "iu":
+        raise ValueError(f"differences have shape {differences.shape}, users {users.shape}; both need [M], users whole")
+    if not np.isfinite(differences).all() or (users < 0).any() or users.sum() < 2:
+        raise ValueError(f"there are {users.sum()} users; an interval needs two, counts from 0 and finite differences")
+    total = int(users.sum())
+    rng, means_S = np.random.default_rng(seed), np.empty(samples)
+    block = max(1, _DRAWS_AT_ONCE // len(users))
+    for start in range(0, samples, block):
+        part = means_S[start : start + block]
+        part[:] = rng.multinomial(total, users / total, size=len(part)) @ differences / total
+    return _interval(float(differences @ users / total), means_S)
+
+
+def _interval(difference: float, means_S: NDArray[np.float64]) -> Difference:
     tail = 100 * (1 - _CONFIDENCE) / 2
     low, high = np.percentile(means_S, [tail, 100 - tail])
-    return Difference(float(sums_G.sum() / rows_G.sum()), float(low), float(high))
+    return Difference(difference, float(low), float(high))
 
 
 def _by_group(

@@ -1,17 +1,18 @@
 """One evaluator for every model: whatever gives scores over the catalogue is measured in the same way.
 
-Shapes: B rows of a batch, V items of the catalogue, X places for exclusions, R rows in all.
+Shapes: B rows of a batch, V items of the catalogue, X places for exclusions, R rows in all, D dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mind.evaluation.ranking import target_ranks
+from mind.evaluation.ranking import NO_ITEM, target_ranks, top_lists
+from mind.evaluation.recommended_lists import list_diversity
 
 TARGET = "target_position"
 EXCLUDED = "excluded_positions"
@@ -49,21 +50,71 @@ def evaluate(
     has another shape than [B, V] or is not finite, when there are no rows, or not expected_rows; and what
     `target_ranks` raises. The error says which rows, counted from the start.
     """
+    blocks = _ranked(scorer, batches, catalogue_size, tie_order_V, expected_rows, block_rows)
+    return np.concatenate([ranks_B for _, _, ranks_B in blocks])
+
+
+class Measured(NamedTuple):
+    """Ranks of the targets, and what the lists of all rows hold together."""
+
+    ranks_R: NDArray[np.int64]
+    """As `evaluate` gives them."""
+    exposures_V: NDArray[np.int64]
+    """In how many lists each item is."""
+    diversity_R: NDArray[np.float64] | None
+    """Of each row's list, see `list_diversity`; None where no item vectors were given."""
+
+
+def measure(
+    scorer: Scorer,
+    batches: Iterable[Batch],
+    *,
+    catalogue_size: int,
+    list_length: int,
+    item_vectors_VD: NDArray[np.floating[Any]] | None = None,
+    tie_order_V: ArrayLike | None = None,
+    expected_rows: int | None = None,
+    block_rows: int = 1024,
+) -> Measured:
+    """What `evaluate` gives, and the spread of the first `list_length` items of each row, from the same scores.
+
+    No list is kept: memory beyond the scores is V + R numbers. Raises ValueError as `evaluate`, `top_lists` and
+    `list_diversity` do.
+    """
+    ranks, diversity = [], []
+    exposures_V = np.zeros(catalogue_size, dtype=np.int64)
+    for block, scores_BV, ranks_B in _ranked(scorer, batches, catalogue_size, tie_order_V, expected_rows, block_rows):
+        ranks.append(ranks_B)
+        lists_BN = top_lists(scores_BV, list_length, tie_order_V, block.get(EXCLUDED))
+        exposures_V += np.bincount(lists_BN[lists_BN != NO_ITEM], minlength=catalogue_size)
+        if item_vectors_VD is not None:
+            diversity.append(list_diversity(lists_BN, item_vectors_VD))
+    return Measured(np.concatenate(ranks), exposures_V, np.concatenate(diversity) if diversity else None)
+
+
+def _ranked(
+    scorer: Scorer,
+    batches: Iterable[Batch],
+    catalogue_size: int,
+    tie_order_V: ArrayLike | None,
+    expected_rows: int | None,
+    block_rows: int,
+) -> Iterator[tuple[Batch, NDArray[Any], NDArray[np.int64]]]:
+    """Each block with its scores and the ranks of its targets."""
     if block_rows < 1:
         raise ValueError(f"block_rows is {block_rows}; it must be at least 1")
-    ranks: list[NDArray[np.int64]] = []
     done = 0
     for batch in batches:
         rows = _rows(batch, done)
         for start in range(0, rows, block_rows):
             block = {name: values[start : start + block_rows] for name, values in batch.items()}
-            ranks.append(_block_ranks(scorer, block, catalogue_size, tie_order_V, done))
-            done += len(block[TARGET])
+            scores_BV, ranks_B = _block_ranks(scorer, block, catalogue_size, tie_order_V, done)
+            yield block, scores_BV, ranks_B
+            done += len(ranks_B)
     if not done:
         raise ValueError("there are no rows to evaluate; check the split and the filters before it")
     if expected_rows is not None and done != expected_rows:
         raise ValueError(f"{done} rows came, {expected_rows} were expected; check what reads the batches")
-    return np.concatenate(ranks)
 
 
 def _rows(batch: Batch, done: int) -> int:
@@ -79,7 +130,7 @@ def _rows(batch: Batch, done: int) -> int:
 
 def _block_ranks(
     scorer: Scorer, block: Batch, catalogue_size: int, tie_order_V: ArrayLike | None, first_row: int
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     targets_B = block[TARGET]
     where = f"rows {first_row} to {first_row + len(targets_B) - 1}"
     # The scorer must not see what it is asked for.
@@ -94,6 +145,6 @@ def _block_ranks(
         row = first_row + int((~np.isfinite(scores_BV)).any(axis=1).argmax())
         raise ValueError(f"{where}: {type(scorer).__name__} gave scores that are not finite, first in row {row}")
     try:
-        return target_ranks(scores_BV, targets_B, tie_order_V, block.get(EXCLUDED))
+        return scores_BV, target_ranks(scores_BV, targets_B, tie_order_V, block.get(EXCLUDED))
     except ValueError as fault:
         raise ValueError(f"{where}, counted from the first of them: {fault}") from fault

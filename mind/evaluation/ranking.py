@@ -1,6 +1,6 @@
-"""The rank of the held-out item among all items that could have been recommended.
+"""The rank of the held-out item among all items that could have been recommended, and the first n of them.
 
-Shapes: B rows, V items of the catalogue, X places for exclusions.
+Shapes: B rows, V items of the catalogue, X places for exclusions, N places of a list.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def target_ranks(
     targets_B = _integers("target positions", target_positions_B, (rows,))
     _refuse_rows("has a target outside the catalogue", (targets_B < 0) | (targets_B >= size), targets_B)
     _refuse_rows("has NaN among its scores", np.isnan(scores_BV).any(axis=1), targets_B)
-    order_V = np.arange(size) if tie_order_V is None else _integers("the tie order", tie_order_V, (size,))
-    if tie_order_V is not None and not np.array_equal(np.sort(order_V), np.arange(size)):
-        raise ValueError(f"the tie order is no permutation of 0 to {size - 1}; give each item its own place")
+    order_V = _order(tie_order_V, size)
 
     target_scores_B1 = scores_BV[np.arange(rows), targets_B][:, None]
     ahead_BV = scores_BV == target_scores_B1
@@ -55,18 +53,80 @@ def target_ranks(
     return ranks_B
 
 
+def top_lists(
+    scores_BV: NDArray[Any], n: int, tie_order_V: ArrayLike | None = None, excluded_BX: ArrayLike | None = None
+) -> NDArray[np.int64]:
+    """The n items before which no other ranks, best first: int64 [B, n], ties and exclusions as in `target_ranks`.
+
+    scores_BV: real numbers, no NaN. A row with fewer than n items left ends in NO_ITEM; an item with a score of minus
+    infinity is never listed.
+
+    Raises ValueError for n below 1, and what `target_ranks` raises for scores, tie order and exclusions.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; a list needs at least one place")
+    rows, size = scores_BV.shape
+    # Columns in the order of ties: of equal scores the one further left is the better.
+    column_item_V = np.argsort(_order(tie_order_V, size))
+    scores_BC = scores_BV[:, column_item_V].astype(np.result_type(scores_BV.dtype, np.float32), copy=False)
+    if excluded_BX is not None:
+        excluded = _exclusions(excluded_BX, rows, size)
+        row, place = np.nonzero(excluded != NO_ITEM)
+        scores_BC[row, np.argsort(column_item_V)[excluded[row, place]]] = -np.inf
+    columns_BN = _best_columns(scores_BC, min(n, size))
+    found_BN = np.take_along_axis(scores_BC, columns_BN, axis=1)
+    best_first_BN = np.argsort(-found_BN, axis=1, kind="stable")
+    lists_BN = np.full((rows, n), NO_ITEM, dtype=np.int64)
+    lists_BN[:, : columns_BN.shape[1]] = np.where(
+        np.take_along_axis(found_BN, best_first_BN, axis=1) == -np.inf,
+        NO_ITEM,
+        column_item_V[np.take_along_axis(columns_BN, best_first_BN, axis=1)],
+    )
+    return lists_BN
+
+
+def _best_columns(scores_BC: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """The n columns of each row with the highest scores, ascending; of equal scores those further left."""
+    rows, size = scores_BC.shape
+    last_B1 = np.partition(scores_BC, size - n, axis=1)[:, size - n][:, None]
+    chosen_BC = scores_BC >= last_B1
+    tied_B = chosen_BC.sum(axis=1) > n
+    if tied_B.any():
+        above_TC, level_TC = scores_BC[tied_B] > last_B1[tied_B], scores_BC[tied_B] == last_B1[tied_B]
+        room_T1 = n - above_TC.sum(axis=1, keepdims=True)
+        chosen_BC[tied_B] = above_TC | (level_TC & (np.cumsum(level_TC, axis=1) <= room_T1))
+    return np.nonzero(chosen_BC)[1].reshape(rows, n)
+
+
+def _order(tie_order_V: ArrayLike | None, size: int) -> NDArray[np.int64]:
+    if tie_order_V is None:
+        return np.arange(size)
+    order_V = _integers("the tie order", tie_order_V, (size,))
+    if not np.array_equal(np.sort(order_V), np.arange(size)):
+        raise ValueError(f"the tie order is no permutation of 0 to {size - 1}; give each item its own place")
+    return order_V
+
+
 def _remove(ahead_BV: NDArray[np.bool_], excluded: ArrayLike, targets_B: NDArray[np.int64]) -> None:
-    rows, size = ahead_BV.shape
-    excluded_BX = np.asarray(excluded)
-    if excluded_BX.ndim != 2:
-        raise ValueError(f"exclusions have shape {excluded_BX.shape}; they must be [{rows}, X], padded with -1")
-    excluded_BX = _integers("exclusions", excluded_BX, (rows, excluded_BX.shape[1]))
-    outside_BX = (excluded_BX < NO_ITEM) | (excluded_BX >= size)
-    _refuse_rows("has an exclusion outside the catalogue", outside_BX.any(axis=1), targets_B)
+    excluded_BX = _exclusions(excluded, *ahead_BV.shape)
     own_B = (excluded_BX == targets_B[:, None]).any(axis=1)
     _refuse_rows("excludes its own target, so take it out of the exclusions or leave out the row", own_B, targets_B)
     row, place = np.nonzero(excluded_BX != NO_ITEM)
     ahead_BV[row, excluded_BX[row, place]] = False
+
+
+def _exclusions(excluded: ArrayLike, rows: int, size: int) -> NDArray[np.int64]:
+    excluded_BX = np.asarray(excluded)
+    if excluded_BX.ndim != 2:
+        raise ValueError(f"exclusions have shape {excluded_BX.shape}; they must be [{rows}, X], padded with -1")
+    excluded_BX = _integers("exclusions", excluded_BX, (rows, excluded_BX.shape[1]))
+    wrong_B = ((excluded_BX < NO_ITEM) | (excluded_BX >= size)).any(axis=1)
+    if wrong_B.any():
+        raise ValueError(
+            f"row {int(wrong_B.argmax())} has an exclusion outside the catalogue of {size} items; "
+            f"{int(wrong_B.sum())} rows in all"
+        )
+    return excluded_BX
 
 
 def _integers(what: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Metrics of whole lists: several relevant items a user, and how widely the catalogue is shown.
 
-Shapes: V items of the catalogue, R relevant items of a user. A list is ordered, best first, and names no
-item twice. n is a cutoff: only the first n places count; a list may be shorter.
+Shapes: V items of the catalogue, R relevant items of a user, B lists, N places, D dimension. A list is ordered, best
+first, and names no item twice. n is a cutoff: only the first n places count; a list may be shorter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mind.evaluation.ranking import NO_ITEM
+
 Items = Sequence[Hashable] | NDArray[Any]
+
+# Vectors of listed items held in memory at once, of 8 bytes a number.
+_NUMBERS_AT_ONCE = 1 << 22
 
 
 def list_hit(recommended: Items, relevant: Items, n: int) -> float:
@@ -85,6 +90,49 @@ def top_share(exposures_V: ArrayLike, per_cent: float = 1.0) -> float:
     # Rounded first, so that a product a hair above a whole number is not counted as one item more.
     items = max(1, math.ceil(round(len(counts_V) * per_cent / 100, 9)))
     return int(np.sort(counts_V)[-items:].sum()) / total
+
+
+def gini(exposures_V: ArrayLike) -> float:
+    """How unequally the places are shared among the V items: 0 where all have the same, 1 - 1 / V where one has all.
+
+    With x ascending: sum (2 i - V - 1) x_i / (V sum x), i from 1. Raises ValueError where the lists are all empty.
+    """
+    sorted_V = np.sort(_exposures(exposures_V))
+    size, total = len(sorted_V), int(sorted_V.sum())
+    if not total:
+        raise ValueError("the lists are all empty, so no share of their places is defined; check the lists")
+    weights_V = 2 * np.arange(1, size + 1) - size - 1
+    return float((weights_V * sorted_V).sum() / (size * total))
+
+
+def list_diversity(
+    lists_BN: NDArray[np.integer[Any]], item_vectors_VD: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """float64 [B]: the mean of 1 - cosine over the pairs of a list; NaN for a list of fewer than two items.
+
+    lists_BN: positions, padded with NO_ITEM. The cosines of n unit vectors that add up to s have the mean
+    (|s|^2 - n) / (n (n - 1)), so no pair is ever looked at.
+
+    Raises ValueError for an item without direction (a zero vector).
+    """
+    rows, places = lists_BN.shape
+    diversity_B = np.full(rows, np.nan)
+    block = max(1, _NUMBERS_AT_ONCE // max(1, places * item_vectors_VD.shape[1]))
+    for start in range(0, rows, block):
+        lists = lists_BN[start : start + block]
+        there = lists != NO_ITEM
+        vectors = item_vectors_VD[lists].astype(np.float64)
+        lengths = np.sqrt((vectors * vectors).sum(axis=2))
+        if (there & (lengths == 0)).any():
+            item = lists[there & (lengths == 0)][0]
+            raise ValueError(f"item {item} has a zero vector, so its cosine is not defined; leave it out of the lists")
+        weights = np.divide(1.0, lengths, where=there, out=np.zeros_like(lengths))
+        sums = np.einsum("bn,bnd->bd", weights, vectors)
+        count = there.sum(axis=1)
+        pairs = (count * (count - 1)).astype(np.float64)
+        cosines = np.divide((sums * sums).sum(axis=1) - count, pairs, where=pairs > 0, out=np.full(len(lists), np.nan))
+        diversity_B[start : start + block] = 1.0 - cosines
+    return diversity_B
 
 
 def _discount(place: int) -> float:

@@ -8,6 +8,7 @@ from mind.model.history import bounded_history, pack_history
 from mind.model.interests import Interests, best_scores
 from mind.model.label_attention import label_attention
 from mind.model.losses import sampled_softmax
+from mind.model.max_mf import MaxMF
 from mind.model.mind import MIND
 from mind.model.routing import active_interests, interest_count, route, squash
 from mind.model.routing_start import farthest_start, normal_start
@@ -22,6 +23,7 @@ __all__ = [
     "Architecture",
     "Interests",
     "ItemEmbedding",
+    "MaxMF",
     "ModelFileError",
     "NegativeSampler",
     "Negatives",

@@ -10,6 +10,10 @@ from mind.model.label_attention import check_power
 from mind.model.routing_start import RoutingStart, check_start
 
 ScoredBy = Literal["chosen", "best"]
+Method = Literal["mind", "youtube_dnn"]
+
+LATER = {"method": "mind", "recency": False, "context": False, "residual": False, "dropout": 0.0}
+"""What a model that was stored before these arguments existed has in their place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,11 @@ class Architecture:
     embedding_scale: float
     mapping_scale: float
     seed: int
+    method: Method
+    recency: bool
+    context: bool
+    residual: bool
+    dropout: float
 
     def __post_init__(self) -> None:
         for name in ("feature_sizes", "profile_sizes", "hidden_sizes"):
@@ -51,7 +60,7 @@ class Architecture:
             _at_least(f"hidden_sizes[{index}]", size, 1, "leave the layer out instead")
         for name in ("history_length", "dimension", "interests", "routing_iterations"):
             _at_least(name, getattr(self, name), 1, "give a positive whole number")
-        for name in ("adaptive_interests", "normalise", "log_q_correction"):
+        for name in ("adaptive_interests", "normalise", "log_q_correction", "recency", "context", "residual"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, it must be true or false; give one of them")
         for name in ("temperature", "embedding_scale", "mapping_scale"):
@@ -63,6 +72,14 @@ class Architecture:
                 f"negatives_scored_by is {self.negatives_scored_by!r}, it must be 'chosen' or 'best'; "
                 "choose one of them"
             )
+        if self.method not in ("mind", "youtube_dnn"):
+            raise ValueError(f"method is {self.method!r}, it must be 'mind' or 'youtube_dnn'; choose one of them")
+        if self.method == "youtube_dnn" and self.interests != 1:
+            raise ValueError(
+                f"interests is {self.interests} with method 'youtube_dnn', which has one vector a user; give 1"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}, it must be 0 or more and below 1; 0 leaves nothing out")
         _at_least("seed", self.seed, 0, "give a whole number from 0")
         check_start(self.routing_start, self.sigma, self.start_scale)
         check_power(self.attention_power)
@@ -77,6 +94,7 @@ class Architecture:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Architecture":
         """Inverse of `as_json`. Raises ValueError for missing or unknown names."""
+        values = {**LATER, **values}
         expected = {field.name for field in dataclasses.fields(cls)}
         missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
         if missing or unknown:

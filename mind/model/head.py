@@ -14,7 +14,8 @@ from mind.model.arithmetic import FAST, Arithmetic
 
 
 class Head(nn.Module):
-    """Each capsule concatenated with p_u, ReLU layers, then a linear layer to D; the same for all interests.
+    """Each capsule concatenated with p_u (and with the context, where there is one), ReLU layers, then a linear layer
+    to D; the same for all interests.
 
     The paper has ReLU layers only. The last layer here has none: vectors without negative entries have no
     negative cosine with each other, and items could only be told apart inside one corner of the space.
@@ -23,13 +24,22 @@ class Head(nn.Module):
         dimension: D.
         profile_width: X.
         hidden_sizes: widths of the ReLU layers; empty for a single linear layer.
+        residual: the layers' result is added to the capsule and starts small (not in the paper): a capsule is a mapped
+            sum of items and points at their like before anything is learned.
         generator: source of the starting weights (He for ReLU layers, variance-keeping for the last).
     """
 
     def __init__(
-        self, dimension: int, profile_width: int, hidden_sizes: Sequence[int], *, generator: torch.Generator
+        self,
+        dimension: int,
+        profile_width: int,
+        hidden_sizes: Sequence[int],
+        residual: bool = False,
+        *,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
+        self.residual = residual
         widths = [dimension + profile_width, *hidden_sizes, dimension]
         # torch draws starting values from its global generator, which is put back. (The meta device would draw none,
         # but costs 4 s in every process: it loads torch's reference implementations.)
@@ -37,7 +47,7 @@ class Head(nn.Module):
             self.layers = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths))
         with torch.no_grad():
             for index, layer in enumerate(self.layers):
-                gain = 1.0 if index == len(self.layers) - 1 else math.sqrt(2.0)
+                gain = (0.1 if residual else 1.0) if index == len(self.layers) - 1 else math.sqrt(2.0)
                 weight = layer.get_parameter("weight")
                 weight.normal_(0.0, gain / math.sqrt(weight.shape[1]), generator=generator)
                 layer.get_parameter("bias").zero_()
@@ -53,4 +63,4 @@ class Head(nn.Module):
                 state = arithmetic.linear(capsules_BKD, weight[:, :width]) + profile_BH.unsqueeze(1)
             else:
                 state = arithmetic.linear(torch.relu(state), weight, bias)
-        return state
+        return capsules_BKD + state if self.residual else state

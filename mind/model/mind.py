@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mind.model.architecture import Architecture, ScoredBy
+from mind.model.architecture import Architecture, Method, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
 from mind.model.embedding import ItemEmbedding, ProfileEmbedding
 from mind.model.head import Head
@@ -20,7 +20,8 @@ from mind.model.history import bounded_history
 from mind.model.inference import infer_interests, infer_items, real_items
 from mind.model.interests import Interests, best_scores
 from mind.model.objective import training_losses
-from mind.model.routing import Routed, active_interests, route
+from mind.model.recency import Recency, ages, weighted_mean
+from mind.model.routing import active_interests, route, squash
 from mind.model.routing_start import RoutingStart, farthest_start, normal_start
 
 
@@ -55,6 +56,13 @@ class MIND(nn.Module):
         mapping_scale: S starts as this multiple of the identity (not in the paper). Agreement u_j . S e_i is
             at most |S e_i|; below about 1 routing hardly moves. The default starts there and training adds.
         seed: of the starting weights; torch's global generator is left alone.
+        method: "mind", or "youtube_dnn" (Covington et al., RecSys 2016, as the paper compares with it): the one vector
+            of a user comes from the mean of its mapped behaviours; embedding, head, loss and serving are the same.
+        recency: behaviours carry a learned weight and vector of their place, see `recency.py` (not in the paper).
+        context: the head also sees the weighted mean of all mapped behaviours (not in the paper): an interest then
+            knows what else the user does.
+        residual: see `head.py` (not in the paper).
+        dropout: share of the entries of a batch's behaviour vectors that training leaves out (not in the paper).
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -83,6 +91,11 @@ class MIND(nn.Module):
         embedding_scale: float = 0.1,
         mapping_scale: float = 10.0,
         seed: int = 0,
+        method: Method = "mind",
+        recency: bool = False,
+        context: bool = False,
+        residual: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.architecture = Architecture(
@@ -105,6 +118,11 @@ class MIND(nn.Module):
             embedding_scale=embedding_scale,
             mapping_scale=mapping_scale,
             seed=seed,
+            method=method,
+            recency=recency,
+            context=context,
+            residual=residual,
+            dropout=dropout,
         )
         generator = torch.Generator().manual_seed(seed)
         self.item_embedding = ItemEmbedding(
@@ -112,7 +130,11 @@ class MIND(nn.Module):
         )
         self.profile_embedding = ProfileEmbedding(profile_sizes, dimension, scale=embedding_scale, generator=generator)
         self.mapping_DD = nn.Parameter(mapping_scale * torch.eye(dimension))
-        self.head = Head(dimension, self.profile_embedding.width, hidden_sizes, generator=generator)
+        beside = self.profile_embedding.width + (dimension if context else 0)
+        self.head = Head(dimension, beside, hidden_sizes, residual, generator=generator)
+        self.recency = (
+            Recency(history_length, dimension, scale=embedding_scale, generator=generator) if recency else None
+        )
 
     def forward(
         self,
@@ -145,12 +167,31 @@ class MIND(nn.Module):
         history_length are packed first, and weights_BLK then follow the packed order.
         """
         history_BL = bounded_history(history_BL, self.architecture.history_length)
-        item_BLD = arithmetic.widen(self.item_embedding(self.item_embedding.codes(history_BL)))
-        mapped_BLD = arithmetic.linear(item_BLD, self.mapping_DD)
-        routed = self._route(history_BL, mapped_BLD, salt, arithmetic)
+        mask_BL = history_BL != 0
+        mapped_BLD, weight_BL = self.mapped(history_BL, arithmetic)
+        active_BK = self.active(mask_BL.sum(dim=1))
+        context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic)
+        if self.architecture.method == "youtube_dnn":
+            capsules_BKD, weights_BLK = context_BD.unsqueeze(1), mask_BL.unsqueeze(2).to(mapped_BLD.dtype)
+        else:
+            start_BLK = self.start(history_BL, mapped_BLD, salt, arithmetic)
+            routings = self.architecture.routing_iterations
+            routed = route(mapped_BLD, mask_BL, start_BLK, active_BK, routings, arithmetic, weight_BL)
+            capsules_BKD, weights_BLK = routed.capsules_BKD, routed.weights_BLK
         profile_BX = arithmetic.widen(self.profile_embedding(profile_BP, like=self.mapping_DD))
-        vectors_BKD = self.vectors(routed.capsules_BKD, routed.active_BK, profile_BX, arithmetic)
-        return Interests(vectors_BKD, routed.active_BK, routed.weights_BLK)
+        vectors_BKD = self.vectors(capsules_BKD, active_BK, self.beside(profile_BX, context_BD), arithmetic)
+        return Interests(vectors_BKD, active_BK, weights_BLK)
+
+    def mapped(self, history_BL: Tensor, arithmetic: Arithmetic = FAST) -> tuple[Tensor, Tensor | None]:
+        """S e_i [B, L, D] (with recency S (e_i + t_r) and a_r [B, L]) of behaviours; zeros for padding."""
+        item_BLD = arithmetic.widen(self.item_embedding(self.item_embedding.codes(history_BL)))
+        weight_BL = None
+        if self.recency is not None:
+            mask_BL = history_BL != 0
+            age_BL = ages(mask_BL)
+            weight_BL = arithmetic.widen(self.recency.weights(age_BL))
+            item_BLD = item_BLD + arithmetic.widen(self.recency.places(age_BL)) * mask_BL.unsqueeze(2)
+        return arithmetic.linear(item_BLD, self.mapping_DD), weight_BL
 
     def item_vectors(self, items_M: Tensor, *, arithmetic: Arithmetic = FAST) -> Tensor:
         """Vectors [M, D] of item indexes, normalised as in training, differentiable."""
@@ -189,14 +230,8 @@ class MIND(nn.Module):
         return [*self.item_embedding.parameters(), *self.profile_embedding.parameters()]
 
     def dense_parameters(self) -> list[nn.Parameter]:
-        """S and the head, for a dense optimiser."""
-        return [self.mapping_DD, *self.head.parameters()]
-
-    def _route(self, history_BL: Tensor, mapped_BLD: Tensor, salt: int, arithmetic: Arithmetic) -> Routed:
-        mask_BL = history_BL != 0
-        active_BK = self.active(mask_BL.sum(dim=1))
-        start_BLK = self.start(history_BL, mapped_BLD, salt, arithmetic)
-        return route(mapped_BLD, mask_BL, start_BLK, active_BK, self.architecture.routing_iterations, arithmetic)
+        """S, the head and the recency, for a dense optimiser."""
+        return [self.mapping_DD, *self.head.parameters(), *(self.recency.parameters() if self.recency else ())]
 
     def active(self, length_B: Tensor) -> Tensor:
         """Which interests take part for histories of these lengths: [B, K]."""
@@ -218,6 +253,14 @@ class MIND(nn.Module):
         vectors_BKD = self.normal(self.head(capsules_BKD, profile_BX, arithmetic), arithmetic)
         # The head's biases would turn an inactive capsule into a vector.
         return vectors_BKD.masked_fill(~active_BK.unsqueeze(-1), 0.0)
+
+    def capsules(self, sums_BJD: Tensor) -> Tensor:
+        """Capsules of mapped weighted sums: squashed by routing, as they are for a mean."""
+        return sums_BJD if self.architecture.method == "youtube_dnn" else squash(sums_BJD)
+
+    def beside(self, profile_BX: Tensor, context_BD: Tensor) -> Tensor:
+        """What the head sees beside a capsule."""
+        return torch.cat([profile_BX, context_BD], dim=1) if self.architecture.context else profile_BX
 
     def normal(self, x: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
         """x at length 1 where the model is normalised."""

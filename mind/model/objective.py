@@ -1,7 +1,8 @@
 """The training losses of a batch, computing no padding and each distinct item once.
 
 Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features, T real
-behaviours of the batch, U distinct items, J vectors of a user that get a gradient, b users of a bucket, l its width.
+behaviours of the batch, U distinct items, J vectors of a user that get a gradient, b users of a bucket, l its width, X
+width of what the head sees beside a capsule.
 
 The values are those of `MIND.interests`, `label_attention` and `sampled_softmax` one after the other. Here rows are
 sorted by the length of their history and routed in buckets; a weighted sum reads the distinct items' rows directly
@@ -18,9 +19,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from mind.model.arithmetic import FAST
+from mind.model.hashing import kept_entries
 from mind.model.history import bounded_history
 from mind.model.label_attention import label_attention
 from mind.model.losses import best_vector_softmax, hits
+from mind.model.recency import ages, weighted_mean
 from mind.model.routing import routing_weights, squash
 from mind.model.rows import Behaviours, collected, grouped
 
@@ -39,6 +42,8 @@ class _Batch(NamedTuple):
     place_BL: Tensor
     """Row in a matrix of distinct items with a zero row in front; 0 for padding."""
     mask_BL: Tensor
+    age_BL: Tensor
+    """Behaviours of the row that come later; 0 for padding."""
     length_B: Tensor
     active_BK: Tensor
     distinct_U: Tensor
@@ -69,27 +74,65 @@ def training_losses(
     target_BD = item_UD.detach()[place_R[len(negatives_N) :]] if agrees else model.item_embedding(target_BF)
     label_BD = model.normal(target_BD)
     profile_BX = model.profile_embedding(profile_BP[order_B], like=model.mapping_DD)
-    weights_BKL, capsules_BKD = _routed(model, batch, item_UD.detach(), salt)
+    behaved_UD = _dropped(model, item_UD, batch.distinct_U, salt)
+    weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD.detach(), salt)
 
     only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
     active_BJ, weights_BJL = batch.active_BK, weights_BKL
     if only:
         with torch.no_grad():
-            interests_BKD = model.vectors(capsules_BKD, batch.active_BK, profile_BX)
+            interests_BKD = model.vectors(capsules_BKD, batch.active_BK, model.beside(profile_BX, context_BD))
             dots_BK = torch.matmul(interests_BKD, label_BD.unsqueeze(-1)).squeeze(-1)
             best_B = dots_BK.masked_fill(~batch.active_BK, -math.inf).argmax(dim=1)
             weights_BJL = weights_BKL[torch.arange(len(best_B), device=best_B.device), best_B].unsqueeze(1)
             active_BJ = torch.ones_like(active_BJ[:, :1])
-    weights_JT = weights_BJL.transpose(0, 1)[:, batch.mask_BL]
-    sums_BJD, rows_RD = collected(item_UD, weights_JT, batch.behaviours)
+    sums_BJD, rows_RD = _sums(model, batch, weights_BJL, item_UD, behaved_UD)
     # S is linear: applied to the weighted sum, it has few rows to map.
-    capsules_BJD = squash(functional.linear(sums_BJD, model.mapping_DD))
-    vectors_BJD = model.vectors(capsules_BJD, active_BJ, profile_BX)
+    mapped_BJD = functional.linear(sums_BJD, model.mapping_DD)
+    vectors = active_BJ.shape[1]
+    capsules_BJD, context_BD = model.capsules(mapped_BJD[:, :vectors]), mapped_BJD[:, -1]
+    vectors_BJD = model.vectors(capsules_BJD, active_BJ, model.beside(profile_BX, context_BD))
     negative_ND = model.normal(rows_RD[: len(negatives_N)])
     if agrees:
         label_BD = model.normal(rows_RD[len(negatives_N) :])
     losses_B = _losses(model, vectors_BJD, active_BJ, label_BD, negative_ND, log_expected_N, target_BF, negatives_N)
     return torch.empty_like(losses_B).index_copy(0, order_B, losses_B)
+
+
+def _dropped(model: "MIND", item_UD: Tensor, item_U: Tensor, salt: int) -> Tensor:
+    """Rows of the behaviours' items with some entries left out and the others scaled up; negatives and targets, which
+    serving compares with, stay whole."""
+    dropout = model.architecture.dropout
+    if dropout == 0.0 or not model.training:
+        return item_UD
+    return item_UD * kept_entries(item_U, item_UD.shape[1], dropout, salt) / (1.0 - dropout)
+
+
+def _sums(
+    model: "MIND", batch: _Batch, weights_BJL: Tensor, item_UD: Tensor, behaved_UD: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weighted sums of each user's behaviours before S, the last of them the mean for the head where the model has one
+    [B, J or J + 1, D]; and the rows of negatives and targets [R, D]."""
+    weights_JT = weights_BJL.transpose(0, 1)[:, batch.mask_BL]
+    user_T, age_T = batch.behaviours.user_T, batch.age_BL[batch.mask_BL]
+    weight_T = None if model.recency is None else model.recency.weights(age_T)
+    mean = model.architecture.method == "youtube_dnn"
+    if weight_T is not None and not mean:
+        weights_JT = weights_JT * weight_T
+    if mean or model.architecture.context:
+        share_T = torch.ones_like(weights_JT[0]) if weight_T is None else weight_T
+        total_B = share_T.new_zeros(len(weights_BJL)).index_add(0, user_T, share_T)
+        mean_1T = (share_T / total_B[user_T]).unsqueeze(0)
+        weights_JT = mean_1T if mean else torch.cat([weights_JT, mean_1T])
+    sums_BJD, rows_RD = collected(behaved_UD, weights_JT, batch.behaviours)
+    if model.recency is not None:
+        weights_BLJ = weights_JT.new_zeros(*batch.history_BL.shape, len(weights_JT))
+        weights_BLJ = weights_BLJ.index_put((user_T, age_T), weights_JT.T)
+        width = batch.history_BL.shape[1]
+        sums_BJD = sums_BJD + torch.matmul(weights_BLJ.transpose(1, 2), model.recency.place_LD[:width])
+    if behaved_UD is not item_UD:
+        rows_RD = item_UD.index_select(0, batch.behaviours.row_R)
+    return sums_BJD, rows_RD
 
 
 def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Tensor) -> _Batch:
@@ -112,30 +155,43 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
         first_U=count_U.cumsum(0) - count_U,
         row_R=found.inverse_M[count:],
     )
-    return _Batch(packed_BL, place_BL, mask_BL, length_B, model.active(length_B), found.value_U, behaviours)
+    active_BK = model.active(length_B)
+    return _Batch(packed_BL, place_BL, mask_BL, ages(mask_BL), length_B, active_BK, found.value_U, behaviours)
 
 
 @torch.no_grad()
-def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor]:
-    """Routing weights [B, K, L] and capsules [B, K, D]."""
+def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Routing weights [B, K, L], capsules [B, K, D] and the mean of the mapped behaviours [B, D]."""
     users, width = batch.history_BL.shape
     mapped_UD = item_UD.new_zeros(len(item_UD) + 1, item_UD.shape[1])
     torch.mm(item_UD, model.mapping_DD.T, out=mapped_UD[1:])
     weights_BKL = mapped_UD.new_zeros(users, model.architecture.interests, width)
     capsules = [mapped_UD.new_zeros(0, model.architecture.interests, mapped_UD.shape[1])]
+    context = [mapped_UD.new_zeros(0, mapped_UD.shape[1])]
     for rows, longest in _buckets(batch.length_B):
-        mapped_blD = functional.embedding(batch.place_BL[rows, :longest], mapped_UD)
+        mask_bl, age_bl = batch.mask_BL[rows, :longest], batch.age_BL[rows, :longest]
+        mapped_blD, weight_bl = functional.embedding(batch.place_BL[rows, :longest], mapped_UD), None
+        if model.recency is not None:
+            mapped_LD = functional.linear(model.recency.place_LD, model.mapping_DD)
+            mapped_blD += mapped_LD[age_bl] * mask_bl.unsqueeze(2)
+            weight_bl = model.recency.weights(age_bl)
+        context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
+        if model.architecture.method == "youtube_dnn":
+            capsules.append(context[-1].unsqueeze(1))
+            continue
         start_blK = model.start(batch.history_BL[rows, :longest], mapped_blD, salt)
         weights_bKl = routing_weights(
             mapped_blD,
-            batch.mask_BL[rows, :longest],
+            mask_bl,
             start_blK.transpose(1, 2),
             batch.active_BK[rows],
             model.architecture.routing_iterations,
+            weight_BL=weight_bl,
         )
         weights_BKL[rows, :, :longest] = weights_bKl
-        capsules.append(squash(FAST.product(weights_bKl.to(mapped_blD.dtype), mapped_blD)))
-    return weights_BKL, torch.cat(capsules)
+        summed_bKl = weights_bKl if weight_bl is None else weights_bKl * weight_bl.unsqueeze(1)
+        capsules.append(squash(FAST.product(summed_bKl.to(mapped_blD.dtype), mapped_blD)))
+    return weights_BKL, torch.cat(capsules), torch.cat(context)
 
 
 def _buckets(length_B: Tensor) -> Iterator[tuple[slice, int]]:

@@ -58,6 +58,7 @@ def route(
     active_BK: Tensor,
     iterations: int,
     arithmetic: Arithmetic = FAST,
+    weight_BL: Tensor | None = None,
 ) -> Routed:
     """Routing of S e_i to interests, `iterations` times, eq (5) to (8).
 
@@ -72,11 +73,14 @@ def route(
         active_BK: interests that take part in the softmax; at least one a user.
         iterations: r, at least 1.
         arithmetic: FAST for training, ORDER_FREE for results that do not depend on the batch.
+        weight_BL: a_r of each behaviour, by which w_ij is multiplied in every sum (`recency.py`); None for 1.
     """
+    fixed_BL = None if weight_BL is None else weight_BL.detach()
     weights_BKL = routing_weights(
-        mapped_BLD.detach(), mask_BL, start_BLK.transpose(1, 2), active_BK, iterations, arithmetic
+        mapped_BLD.detach(), mask_BL, start_BLK.transpose(1, 2), active_BK, iterations, arithmetic, fixed_BL
     )
-    capsules_BKD = squash(arithmetic.product(weights_BKL.to(mapped_BLD.dtype), mapped_BLD), arithmetic)
+    summed_BKL = weights_BKL if weight_BL is None else weights_BKL * weight_BL.unsqueeze(1)
+    capsules_BKD = squash(arithmetic.product(summed_BKL.to(mapped_BLD.dtype), mapped_BLD), arithmetic)
     return Routed(capsules_BKD, active_BK, weights_BKL.transpose(1, 2))
 
 
@@ -88,6 +92,7 @@ def routing_weights(
     active_BK: Tensor,
     iterations: int,
     arithmetic: Arithmetic = FAST,
+    weight_BL: Tensor | None = None,
 ) -> Tensor:
     """Eq (5)'s w_ij after the last update of the logits, constants: [B, K, L]; zero for padding.
 
@@ -98,6 +103,8 @@ def routing_weights(
     logits_BKL = start_BKL.to(at_least_float32(mapped_BLD).dtype).masked_fill(inactive_BK1, float("-inf"))
     weights_BKL = arithmetic.softmax(logits_BKL, dim=1)
     for _ in range(iterations - 1):
+        if weight_BL is not None:
+            weights_BKL = weights_BKL * weight_BL.unsqueeze(1)
         capsules_BKD = squash(arithmetic.product(weights_BKL.to(mapped_BLD.dtype), mapped_BLD), arithmetic)
         agreement_BKL = arithmetic.product(capsules_BKD, mapped_BLD.transpose(1, 2))
         logits_BKL = logits_BKL + agreement_BKL.to(logits_BKL.dtype)

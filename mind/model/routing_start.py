@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from mind.model.arithmetic import FAST, Arithmetic, unit
+from mind.model.hashing import GOLDEN, SALT, mix, shift_right, signed
 
 RoutingStart = Literal["normal", "farthest"]
 
 _NORMAL_BITS = 16
-_GOLDEN = 0x9E3779B97F4A7C15
 _ITEM = 0xD1342543DE82EF95
 _LENGTH = 0xA0761D6478BD642F
-_SALT = 0xE7037ED1A0B428DB
 
 
 def check_start(kind: str, sigma: float, start_scale: float) -> None:
@@ -52,14 +51,14 @@ def normal_start(
     """
     mask_BL = history_BL != 0
     rank_BL = mask_BL.long().cumsum(dim=1) - 1
-    position_BL = _mix(history_BL.long() * _signed(_ITEM) + rank_BL * _signed(_GOLDEN))
+    position_BL = mix(history_BL.long() * signed(_ITEM) + rank_BL * signed(GOLDEN))
     # Integer sums wrap and commute, so where the padding sits cannot matter.
-    history_B = position_BL.masked_fill(~mask_BL, 0).sum(dim=1) + mask_BL.sum(dim=1) * _signed(_LENGTH)
-    key_B = _mix(history_B + _signed(salt * _SALT))
+    history_B = position_BL.masked_fill(~mask_BL, 0).sum(dim=1) + mask_BL.sum(dim=1) * signed(_LENGTH)
+    key_B = mix(history_B + signed(salt * SALT))
     interest_K = torch.arange(interests, device=history_BL.device)
     counter_BKL = (rank_BL.unsqueeze(1) << _NORMAL_BITS) + interest_K.unsqueeze(1)
-    bits_BKL = _mix(key_B[:, None, None] + counter_BKL * _signed(_GOLDEN))
-    quantile_BKL = _shift_right(bits_BKL, 64 - _NORMAL_BITS)
+    bits_BKL = mix(key_B[:, None, None] + counter_BKL * signed(GOLDEN))
+    quantile_BKL = shift_right(bits_BKL, 64 - _NORMAL_BITS)
     return (sigma * _normal_quantiles(str(history_BL.device), dtype)[quantile_BKL]).transpose(1, 2)
 
 
@@ -91,24 +90,6 @@ def farthest_start(
 def _last(choice_BL: Tensor, order_L: Tensor) -> Tensor:
     """Index of the last True of each row; 0 where there is none (an empty history, whose weights are 0)."""
     return ((choice_BL * order_L).amax(dim=1) - 1).clamp_min(0)
-
-
-def _signed(constant: int) -> int:
-    """An unsigned 64-bit constant as torch's int64, which wraps in the same way."""
-    constant %= 1 << 64
-    return constant - (1 << 64) if constant >= 1 << 63 else constant
-
-
-def _shift_right(x: Tensor, places: int) -> Tensor:
-    """Shift without the sign: torch repeats the sign bit."""
-    return (x >> places).bitwise_and_((1 << (64 - places)) - 1)
-
-
-def _mix(x: Tensor) -> Tensor:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014). x is used up."""
-    x = x.bitwise_xor_(_shift_right(x, 30)).mul_(_signed(0xBF58476D1CE4E5B9))
-    x = x.bitwise_xor_(_shift_right(x, 27)).mul_(_signed(0x94D049BB133111EB))
-    return x.bitwise_xor_(_shift_right(x, 31))
 
 
 @lru_cache(maxsize=8)

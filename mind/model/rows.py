@@ -12,6 +12,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+BLOCK = 1024
+"""Behaviours whose rows are copied at a time, where a copy is needed."""
+
 
 class Grouped(NamedTuple):
     """Equal numbers brought together by one sort."""
@@ -96,30 +99,37 @@ class Behaviours(NamedTuple):
 class _Collected(Function):
     @staticmethod
     def forward(ctx: Any, item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
-        ctx.given, ctx.rows = given, len(item_UD)
-        ctx.save_for_backward(weight_JT)
+        ctx.given = given
+        ctx.save_for_backward(item_UD, weight_JT)
         sums = [summed(item_UD, given.row_T, given.first_B, weight_T) for weight_T in weight_JT]
         return torch.stack(sums, dim=1), item_UD.index_select(0, given.row_R)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, sum_BJD: Tensor, row_RD: Tensor) -> tuple[Tensor, None, None]:
-        (weight_JT,), given = ctx.saved_tensors, ctx.given
+    def backward(ctx: Any, sum_BJD: Tensor, row_RD: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        (item_UD, weight_JT), given = ctx.saved_tensors, ctx.given
         user_T = given.user_T[given.order_T]
-        gradient_UD = sum_BJD.new_zeros(ctx.rows, sum_BJD.shape[2])
+        gradient_UD = torch.zeros_like(item_UD)
         for place, weight_T in enumerate(weight_JT):
             part_BD = sum_BJD[:, place].contiguous()
             part_UD = summed(part_BD, user_T, given.first_U, weight_T[given.order_T])
             gradient_UD = part_UD if place == 0 else gradient_UD.add_(part_UD)
-        return gradient_UD.index_add_(0, given.row_R, row_RD), None, None
+        gradient_UD.index_add_(0, given.row_R, row_RD)
+        return gradient_UD, _dots(item_UD, sum_BJD, given) if ctx.needs_input_grad[1] else None, None
+
+
+def _dots(item_UD: Tensor, sum_BJD: Tensor, given: Behaviours) -> Tensor:
+    """Each behaviour's row times each of its user's gradients, [J, T], in blocks that fit a core's cache."""
+    blocks = zip(torch.split(given.row_T, BLOCK), torch.split(given.user_T, BLOCK), strict=True)
+    parts = [torch.bmm(sum_BJD[user_t], item_UD[row_t].unsqueeze(2)).squeeze(2) for row_t, user_t in blocks]
+    return torch.cat(parts).T
 
 
 def collected(item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
     """J weighted sums of each user's behaviours [B, J, D], and the further rows [R, D].
 
-    No row is copied for a behaviour: a sum reads item_UD, and its gradient goes straight to the distinct rows. The
-    weights are constants.
+    No row is copied for a behaviour: a sum reads item_UD, and its gradient goes straight to the distinct rows. Weights
+    that carry a gradient get theirs.
     """
-    constant_JT = weight_JT.detach().to(item_UD.dtype)
-    sums_BJD, rows_RD = _Collected.apply(item_UD, constant_JT, given)  # type: ignore[no-untyped-call]
+    sums_BJD, rows_RD = _Collected.apply(item_UD, weight_JT.to(item_UD.dtype), given)  # type: ignore[no-untyped-call]
     return sums_BJD, rows_RD

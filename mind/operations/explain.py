@@ -31,15 +31,17 @@ def user_row(user_id: str, ds: date, lists: DataFrame, interests: DataFrame) -> 
     return found
 
 
-def standing_of(item_id: str, user: Row, items: DataFrame, item_vectors: DataFrame, touched: DataFrame) -> str:
-    """Where an item stands for a user, in words."""
-    told = in_list(item_id, user) or before_scores(item_id, items, item_vectors, touched)
+def standing_of(
+    item_id: str, user: Row, items: DataFrame, item_vectors: DataFrame, out: DataFrame, touched: DataFrame
+) -> str:
+    """Where an item stands for a user, in words. `out`: (item_id, why), what no list may hold."""
+    told = in_list(item_id, user) or before_scores(item_id, items, item_vectors, out, touched)
     if told is not None:
         return told
     if user[n.INTERESTS] is None:
         return (
             f"the user has no usable history and gets the {len(user[n.ITEM_IDS]):,} most popular items; it is not one"
         )
-    table = item_vectors.select(n.ITEM_ID, n.VECTOR).toArrow()
+    table = item_vectors.join(out, n.ITEM_ID, "left_anti").select(n.ITEM_ID, n.VECTOR).toArrow()
     vectors_VD = table[n.VECTOR].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     return by_score(item_id, user, table[n.ITEM_ID].to_pylist(), vectors_VD)

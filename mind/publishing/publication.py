@@ -32,13 +32,13 @@ def in_order(publications: DataFrame) -> list[Row]:
     return publications.orderBy(*NEWEST_LAST).collect()
 
 
-def lists_before(publications: DataFrame, candidates: DataFrame, ds: date) -> int | None:
-    """Lists in the latest published night before `ds` that readers still see; None where there is none."""
+def night_before(publications: DataFrame, candidates: DataFrame, ds: date) -> DataFrame | None:
+    """The lists of the latest published night before `ds` that readers still see; None where there is none."""
     earlier = candidates.where(F.col(n.DS) < F.lit(ds)).join(publications.select(n.DS).distinct(), n.DS, "left_semi")
     night = earlier.agg(F.max(n.DS).alias("night")).first()
     if night is None or night["night"] is None:
         return None
-    return candidates.where(F.col(n.DS) == F.lit(night["night"])).count()
+    return candidates.where(F.col(n.DS) == F.lit(night["night"]))
 
 
 def is_published(publications: DataFrame, ds: date, content: str) -> bool:

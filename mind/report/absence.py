@@ -17,12 +17,15 @@ from mind.tables import names as n
 UNKNOWN = 1
 
 
-def before_scores(item_id: str, items: DataFrame, item_vectors: DataFrame, touched: DataFrame) -> str | None:
+def before_scores(
+    item_id: str, items: DataFrame, item_vectors: DataFrame, out: DataFrame, touched: DataFrame
+) -> str | None:
     """Why the item could not be recommended at all; None where it could.
 
     Args:
         items: the items of the night.
         item_vectors: what the model could recommend on it.
+        out: (item_id, why) of the items that no list may hold.
         touched: (user_id, excluded) of the user.
     """
     known = items.where(F.col(n.ITEM_ID) == item_id).first()
@@ -34,6 +37,9 @@ def before_scores(item_id: str, items: DataFrame, item_vectors: DataFrame, touch
         )
     if item_vectors.where(F.col(n.ITEM_ID) == item_id).isEmpty():
         return "the model was trained before it was known, or it is not in the night's catalogue; train anew"
+    left_out = out.where(F.col(n.ITEM_ID) == item_id).first()
+    if left_out is not None:
+        return f"{left_out['why']}; see retrieval.blocklist, allowlist and inactive_days"
     if not touched.where(F.array_contains("excluded", item_id)).isEmpty():
         return "the user touched it within retrieval.exclude_days"
     return None

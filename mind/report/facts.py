@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.publishing.publication import last_publication
+from mind.report.item_map import ItemMap
 from mind.tables import names as n
 
 
@@ -32,6 +33,8 @@ class Person:
     behaviours: int
     recent: list[str]
     interests: list[Interest]
+    routing: list[tuple[str, list[float]]] = field(default_factory=list)
+    """Name of each distinct behaviour, the most recent first, with its routing weight in each interest (equation 5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +50,27 @@ class NightFacts:
     curves: dict[str, list[float]]
     """Metrics by epoch of the champion's training."""
     model_version: str
+    publication: dict[str, str]
+    """Action, moment and table version of the night's last publication; empty where there is none."""
     gates: list[dict[str, Any]]
     users_by_interests: dict[int, int]
+    history_lengths: dict[int, int]
+    """Users by the greatest power of two that their history is long."""
     people: list[Person]
     places: dict[str, str]
+    main_cutoff: int
+    comparison: dict[str, Any] | None = None
+    """What `compare` kept of this night; None where it decided nothing."""
+    item_map: ItemMap | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By step, in the order of the night."""
+    ingested: dict[str, int] = field(default_factory=dict)
+    """Rows that the night's ingest read, kept and refused; empty where no log says so."""
+
+    @property
+    def published(self) -> bool:
+        """Whether readers see this night."""
+        return bool(self.publication)
 
 
 def count_rows(frames: Mapping[str, DataFrame]) -> dict[str, int]:
@@ -64,13 +84,21 @@ def refused_by_reason(quarantine: DataFrame) -> dict[str, int]:
     return {row[n.REASON]: row["count"] for row in rows}
 
 
-def users_by_interests(interests: DataFrame) -> dict[int, int]:
-    """Users by K'."""
-    rows = interests.groupBy(n.INTEREST_COUNT).count().orderBy(n.INTEREST_COUNT).collect()
-    return {row[n.INTEREST_COUNT]: row["count"] for row in rows}
+def interests_and_lengths(interests: DataFrame) -> tuple[dict[int, int], dict[int, int]]:
+    """Users by K', and by the greatest power of two that their history is long; in one pass."""
+    length = F.pow(F.lit(2), F.floor(F.log2(F.greatest(F.col(n.HISTORY_LENGTH), F.lit(1))))).cast("int").alias("length")
+    by_interests: dict[int, int] = {}
+    by_length: dict[int, int] = {}
+    for row in interests.groupBy(n.INTEREST_COUNT, length).count().collect():
+        by_interests[row[n.INTEREST_COUNT]] = by_interests.get(row[n.INTEREST_COUNT], 0) + row["count"]
+        by_length[row["length"]] = by_length.get(row["length"], 0) + row["count"]
+    return dict(sorted(by_interests.items())), dict(sorted(by_length.items()))
 
 
-def verdicts(publications: DataFrame, ds: str) -> list[dict[str, Any]]:
-    """The gates of the night's last publication."""
+def published(publications: DataFrame, ds: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """The night's last publication (action, moment, table version) and its gates; both empty where there is none."""
     last = last_publication(publications.where(F.col(n.DS) == F.lit(ds).cast("date"))).first()
-    return [] if last is None else list(json.loads(last[n.GATES]))
+    if last is None:
+        return {}, []
+    told = {name: str(last[name]) for name in (n.ACTION, n.PUBLISHED_AT, n.TABLE_VERSION)}
+    return told, list(json.loads(last[n.GATES]))

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mind.behaviours.log_profile import LogProfile
-from mind.report.plots import MIND
 
 _BAR = 40
+COLOUR = "#0f6e84"
 
 
 def show_profile(found: LogProfile, name: str, folder: Path) -> Path:
@@ -71,10 +71,10 @@ def _plot(found: LogProfile) -> bytes:
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     days, lengths = figure.subplots(1, 2)
-    days.fill_between(list(found.behaviours_by_day), list(found.behaviours_by_day.values()), color=MIND, step="mid")
+    days.fill_between(list(found.behaviours_by_day), list(found.behaviours_by_day.values()), color=COLOUR, step="mid")
     days.set_title("behaviours by day", fontsize=9)
     days.tick_params(axis="x", labelrotation=30)
-    lengths.bar(list(found.users_by_length), list(found.users_by_length.values()), color=MIND)
+    lengths.bar(list(found.users_by_length), list(found.users_by_length.values()), color=COLOUR)
     lengths.set_title("users by number of behaviours", fontsize=9)
     lengths.tick_params(axis="x", labelrotation=60)
     for axes in (days, lengths):

@@ -14,6 +14,8 @@ from mind.tables import names as n
 
 RECENT = 6
 REASONS = 3
+ALL_REASONS = 1 << 20
+"""Every behaviour of a history, for the routing weights."""
 SHOWN = 3
 
 Reasons = Callable[[list[int], list[int]], list[InterestReason]]
@@ -24,7 +26,8 @@ def choose(interests: DataFrame, candidates: DataFrame, how_many: int) -> list[R
     """Users with the most interests, in an order that is arbitrary but the same on every run."""
     chosen = interests.orderBy(F.desc(n.INTEREST_COUNT), F.xxhash64(n.USER_ID), n.USER_ID).limit(how_many)
     lists = candidates.select(n.USER_ID, n.ITEM_IDS, n.SCORES, n.INTEREST_OF_ORIGIN)
-    chosen = chosen.select(n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.INTEREST_COUNT).join(lists, n.USER_ID)
+    chosen = chosen.select(n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.INTEREST_COUNT, n.INTERESTS)
+    chosen = chosen.join(lists, n.USER_ID)
     return chosen.orderBy(F.xxhash64(n.USER_ID), n.USER_ID).collect()
 
 
@@ -47,16 +50,25 @@ def _person(user: Row, by_index: dict[int, str], by_id: dict[str, str], reasons:
     history = list(user[n.HISTORY])
     routed = [index for index in history if index]
     recent = list(dict.fromkeys(by_index[index] for index in reversed(routed)))[:RECENT]
+    found = reasons(history, list(user[n.PROFILE]))
     listed = list(zip(user[n.ITEM_IDS], user[n.SCORES], user[n.INTEREST_OF_ORIGIN], strict=True))
     return Person(
         user_id=user[n.USER_ID],
         behaviours=user[n.HISTORY_LENGTH],
         recent=recent,
-        interests=[
-            _interest(number, reason, listed, by_index, by_id)
-            for number, reason in enumerate(reasons(history, list(user[n.PROFILE])))
-        ],
+        interests=[_interest(number, reason, listed, by_index, by_id) for number, reason in enumerate(found)],
+        routing=_routing(routed, found, by_index),
     )
+
+
+def _routing(
+    routed: list[int], reasons: list[InterestReason], by_index: dict[int, str]
+) -> list[tuple[str, list[float]]]:
+    """The weights of the behaviours that have one in every interest, the most recent first."""
+    weights = [dict(zip(reason.items, reason.weights, strict=True)) for reason in reasons]
+    distinct = list(dict.fromkeys(reversed(routed)))
+    whole = [item for item in distinct if weights and all(item in held for held in weights)]
+    return [(by_index[item], [held[item] for held in weights]) for item in whole]
 
 
 def _interest(
@@ -64,6 +76,8 @@ def _interest(
 ) -> Interest:
     ranked = [(rank, item, score) for rank, (item, score, origin) in enumerate(listed, start=1) if origin == number]
     return Interest(
-        because_of=[(by_index[item], weight) for item, weight in zip(reason.items, reason.weights, strict=True)],
+        because_of=[
+            (by_index[item], weight) for item, weight in list(zip(reason.items, reason.weights, strict=True))[:REASONS]
+        ],
         candidates=[(rank, by_id[item], score) for rank, item, score in ranked[:SHOWN]],
     )

@@ -53,6 +53,9 @@ def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
     title = f"Test days, {rows:,} targets, every item ranked"
     table = Table("", *[f"HitRate@{at}" for at in cutoffs], title=title, title_justify="left", box=None, pad_edge=False)
     for name, prefix in (("MIND", "test"), ("popularity", "popularity")):
+        # Popularity is measured with every evaluation, a champion of an earlier night may lack it.
+        if f"{prefix}_hit_rate_at_{cutoffs[0]}" not in facts.metrics:
+            continue
         table.add_row(name, *[f"{facts.metrics[f'{prefix}_hit_rate_at_{at}']:.4f}" for at in cutoffs])
     return table
 

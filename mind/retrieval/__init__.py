@@ -11,6 +11,7 @@ from mind.retrieval.fallback import Popularity, popular_candidates
 from mind.retrieval.hnsw import HnswIndex
 from mind.retrieval.index import Expected, Index, IndexMismatch, read, write
 from mind.retrieval.ivf import IvfIndex
+from mind.retrieval.selection import Selection, selected_batch
 
 __all__ = [
     "Candidates",
@@ -22,10 +23,12 @@ __all__ = [
     "IndexMismatch",
     "IvfIndex",
     "Popularity",
+    "Selection",
     "choose",
     "popular_candidates",
     "read",
     "recall",
+    "selected_batch",
     "top_candidates",
     "top_candidates_batch",
     "write",

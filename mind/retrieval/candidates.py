@@ -93,13 +93,13 @@ def top_candidates_batch(
         for user_id, interests_KD, positions in zip(user_ids, interests, excluded, strict=True)
     ]
     return [
-        _best(np.setdiff1d(positions, request.excluded, assume_unique=True), request, catalogue, n)
+        scored(np.setdiff1d(positions, request.excluded, assume_unique=True), request, catalogue, n)
         for positions, request in zip(index.shortlist(requests), requests, strict=True)
     ]
 
 
-def _best(items_M: NDArray[np.int64], request: Request, catalogue: Catalogue, n: int) -> Candidates:
-    """The best n of items_M (ascending positions), exactly scored."""
+def scored(items_M: NDArray[np.int64], request: Request, catalogue: Catalogue, n: int) -> Candidates:
+    """The best n of items_M (ascending positions) for the user, exactly scored under all the interests."""
     scores_M = np.empty(len(items_M), dtype=np.float32)
     interest_M = np.empty(len(items_M), dtype=np.int32)
     queries_KD = request.interests_KD.astype(np.float64)

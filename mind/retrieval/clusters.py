@@ -19,6 +19,10 @@ _DIRECTION_LEVELS = 2**15 - 1
 _SAMPLE_FOR_EACH = 50
 _ROUNDS = 6
 _BLOCK = 4096
+# Beyond so many directions an item is compared with those of so many groups of them, many items at once.
+_COMPARED_ALL = 4096
+_NEAREST_GROUPS = 8
+_GROUPED_BLOCK = 1 << 16
 
 
 def query_levels(dimension: int) -> int:
@@ -58,13 +62,52 @@ def directions(bytes_VD: NDArray[np.int8], count: int, seed: int) -> NDArray[np.
 
 
 def assign(bytes_VD: NDArray[np.int8], whole_CD: NDArray[np.float64]) -> NDArray[np.int32]:
-    """The direction (in whole numbers, see `whole`) with the largest cosine for each item: int32 [V]."""
+    """The direction (in whole numbers, see `whole`) with the largest cosine for each item: int32 [V].
+
+    Of more than `_COMPARED_ALL` directions only those of the groups nearest to the item are compared, so the largest
+    may be missed by a little; the time then grows with the root of their number.
+    """
     levels = query_levels(bytes_VD.shape[1])
-    coarser_DC = np.rint(whole_CD * (levels / _DIRECTION_LEVELS)).astype(np.float32).T.copy()
+    coarser_CD = np.rint(whole_CD * (levels / _DIRECTION_LEVELS)).astype(np.float32)
+    if len(coarser_CD) > _COMPARED_ALL:
+        return _assign_by_groups(bytes_VD, coarser_CD, whole_CD)
     label_V = np.empty(len(bytes_VD), dtype=np.int32)
     for start in range(0, len(bytes_VD), _BLOCK):
         part_BD = bytes_VD[start : start + _BLOCK].astype(np.float32)
-        label_V[start : start + _BLOCK] = (part_BD @ coarser_DC).argmax(axis=1)
+        label_V[start : start + _BLOCK] = (part_BD @ coarser_CD.T).argmax(axis=1)
+    return label_V
+
+
+def _assign_by_groups(
+    bytes_VD: NDArray[np.int8], coarser_CD: NDArray[np.float32], whole_CD: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    rng = np.random.default_rng(len(whole_CD))
+    as_items = in_bytes(whole_CD.astype(np.float32))
+    groups = _lloyd(as_items, _some(as_items, round(len(whole_CD) ** 0.5), rng), rng)
+    group_C = assign(as_items, groups)
+    levels = query_levels(bytes_VD.shape[1])
+    groups_DG = np.rint(groups * (levels / _DIRECTION_LEVELS)).astype(np.float32).T.copy()
+    members = [np.flatnonzero(group_C == group) for group in range(len(groups))]
+    matrices = [coarser_CD[member].T.copy() for member in members]
+    label_V = np.empty(len(bytes_VD), dtype=np.int32)
+    for start in range(0, len(bytes_VD), _GROUPED_BLOCK):
+        part_BD = bytes_VD[start : start + _GROUPED_BLOCK].astype(np.float32)
+        near_BG = np.argsort(-(part_BD @ groups_DG), axis=1, kind="stable")[:, :_NEAREST_GROUPS]
+        best_B, found_B = np.full(len(part_BD), -np.inf, np.float32), np.zeros(len(part_BD), np.int32)
+        for nearest in range(near_BG.shape[1]):
+            order = np.argsort(near_BG[:, nearest], kind="stable")
+            ends = np.cumsum(np.bincount(near_BG[:, nearest], minlength=len(groups)))
+            for group, (first, end) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
+                if first == end or not len(members[group]):
+                    continue
+                items = order[first:end]
+                scores = part_BD[items] @ matrices[group]
+                place = scores.argmax(axis=1)
+                top = scores[np.arange(len(items)), place]
+                better = top > best_B[items]
+                best_B[items[better]] = top[better]
+                found_B[items[better]] = members[group][place[better]]
+        label_V[start : start + _GROUPED_BLOCK] = found_B
     return label_V
 
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from mind.retrieval.catalogue import Catalogue, norms
 from mind.retrieval.clusters import ITEM_LEVELS, assign, directions, in_bytes, whole
 
-ITEMS_OF_A_LIST = 128
+# Of most directions only the longest items matter to a user, so the first lists are short.
+_ITEMS_OF_FIRST_LIST, _ITEMS_OF_A_LIST = 16, 128
+_ITEMS_OF_A_CLUSTER = 500
 _SEED = 1
 _BLOCK = 65_536
 
@@ -21,7 +23,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def build_lists(catalogue: Catalogue, clusters: int | None = None) -> Arrays:
-    """What an IvfIndex searches; `clusters`: about how many directions, by default 2 sqrt(V).
+    """What an IvfIndex searches; `clusters`: about how many directions, by default `default_clusters`.
 
     order int32 [V], positions as they lie in the lists; starts int64 [S + 1], where each list begins; cluster
     int32 [S]; directions float64 [C, D], unit vectors; cosines float64 [C], the mean over the items of each;
@@ -29,7 +31,7 @@ def build_lists(catalogue: Catalogue, clusters: int | None = None) -> Arrays:
     float32 [S], the largest norm.
     """
     bytes_VD = in_bytes(catalogue.vectors_VD)
-    found_CD = directions(bytes_VD, clusters or max(1, round(2 * catalogue.size**0.5)), _SEED)
+    found_CD = directions(bytes_VD, clusters or default_clusters(catalogue.size), _SEED)
     label_V = assign(bytes_VD, whole(found_CD))
     norms_V = norms(catalogue.vectors_VD)
     order_V = np.lexsort((-norms_V, label_V)).astype(np.int32)
@@ -53,14 +55,26 @@ def build_lists(catalogue: Catalogue, clusters: int | None = None) -> Arrays:
     }
 
 
+def default_clusters(size: int) -> int:
+    """2 sqrt(V), or one for every 500 items where that is more, from a million items on.
+
+    At 10 million items a user read 1.7 times as many items at 2 sqrt(V) directions (6,327), for the same recall.
+    """
+    return max(1, round(2 * size**0.5), size // _ITEMS_OF_A_CLUSTER)
+
+
 def _lists(first_C: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Every cluster cut into lists of about ITEMS_OF_A_LIST: starts [S + 1], cluster [S]."""
+    """Every cluster cut into lists, each twice as long as the one before: starts [S + 1], cluster [S]."""
     starts: list[int] = []
     cluster: list[int] = []
     for number, (first, count) in enumerate(zip(first_C.tolist(), counts.tolist(), strict=True)):
-        cuts = max(1, round(count / ITEMS_OF_A_LIST))
-        starts += [first + count * cut // cuts for cut in range(cuts)]
-        cluster += [number] * cuts
+        at, long = 0, _ITEMS_OF_FIRST_LIST
+        while at < count:
+            starts.append(first + at)
+            cluster.append(number)
+            # What would be left for less than half a list goes with the last one.
+            at = count if count - at < 1.5 * long else at + long
+            long = min(2 * long, _ITEMS_OF_A_LIST)
     return np.array([*starts, int(counts.sum())], dtype=np.int64), np.array(cluster, dtype=np.int32)
 
 

@@ -9,9 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.behaviours.days import last_days
-from mind.errors import BrokenPromise
+from mind.errors import BrokenPromise, MindError
+from mind.recommending import RetrievalSection
 from mind.serving.embedding import ServingModel
-from mind.serving.searching import EXCLUDED, SentIndex
+from mind.serving.searching import CATEGORY, EXCLUDED, SentIndex
+from mind.source import Source
 from mind.tables import names as n
 
 
@@ -33,6 +35,26 @@ def touched(standing: DataFrame, ds: date, days: int) -> DataFrame:
     first, last = last_days(ds, days)  # of 0 days the first is after the last: nothing is between
     recent = standing.where(F.col(n.EVENT_DAY).between(F.lit(first), F.lit(last)))
     return recent.groupBy(n.USER_ID).agg(F.collect_set(n.ITEM_ID).alias(EXCLUDED))
+
+
+def categories(items: DataFrame, source: Source, section: RetrievalSection) -> DataFrame | None:
+    """(item_id, category) for the diversity that `section` asks for, None where it asks for none.
+
+    Items whose feature is missing share a category.
+
+    Raises:
+        MindError: the source has no such feature.
+    """
+    if not section.diversity:
+        return None
+    features = list(source.item_features)
+    if section.diversity_feature not in features:
+        raise MindError(
+            f"retrieval.diversity_feature is {section.diversity_feature!r}; item features of source {source.name} are "
+            f"{', '.join(features) or 'none'}. Name one of them, or set retrieval.diversity to 0"
+        )
+    place = 1 + features.index(section.diversity_feature)
+    return items.select(n.ITEM_ID, F.col(n.ITEM_CODES)[place].alias(CATEGORY))
 
 
 def stamped(frame: DataFrame, ds: date, model: ServingModel, index: SentIndex | None = None) -> DataFrame:

@@ -19,9 +19,22 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from mind.config import RetrievalSection
-from mind.retrieval import Candidates, Catalogue, ExactIndex, Expected, Index, Popularity, choose, read, recall, write
-from mind.retrieval import top_candidates_batch as search
+from mind.recommending import RetrievalSection
+from mind.retrieval import (
+    Candidates,
+    Catalogue,
+    ExactIndex,
+    Expected,
+    Index,
+    Popularity,
+    Selection,
+    choose,
+    read,
+    recall,
+    selected_batch,
+    top_candidates_batch,
+    write,
+)
 from mind.serving.embedding import ServingModel
 from mind.serving.parcel import received, send
 from mind.tables import names as n
@@ -34,6 +47,8 @@ MODEL = "model"
 FALLBACK = "fallback"
 EXCLUDED = "excluded"
 EXHAUSTED = "catalogue exhausted"
+CATEGORY = "category"
+_CATEGORIES = "categories.npy"
 LISTS = (
     f"{n.USER_ID} string, {n.ITEM_IDS} array<string>, {n.SCORES} array<float>, {n.INTEREST_OF_ORIGIN} array<int>, "
     f"{n.ORIGIN} string, {n.SHORTFALL} string"
@@ -52,13 +67,19 @@ class SentIndex:
 
 
 def build_index(
-    item_vectors: DataFrame, model: ServingModel, interests: DataFrame, section: RetrievalSection
+    item_vectors: DataFrame,
+    model: ServingModel,
+    interests: DataFrame,
+    section: RetrievalSection,
+    categories: DataFrame | None = None,
 ) -> SentIndex:
     """The index that `section` asks for over the night's item vectors, checked, written and sent to the workers.
 
     It is tuned on some of the users in `interests`, others than those on whom `measured_recall` measures it.
+    `categories` (item_id, category) goes with it where `section.diversity` asks for one.
     """
-    table = item_vectors.select(n.ITEM_ID, n.VECTOR).toArrow()
+    columns = item_vectors.select(n.ITEM_ID, n.VECTOR)
+    table = (columns if categories is None else columns.join(categories, n.ITEM_ID)).toArrow()
     ids = table[n.ITEM_ID].to_pylist()
     vectors_VD = table[n.VECTOR].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
     catalogue = Catalogue.build(ids, vectors_VD, model_version=model.version, vocabulary=model.vocabulary)
@@ -66,6 +87,9 @@ def build_index(
     index = choose(catalogue, section.index, section.recall, section.exact_items, tuned_on, section.candidates)
     with tempfile.TemporaryDirectory() as folder:
         checksum = write(index, catalogue, Path(folder))
+        if categories is not None:
+            by_id = dict(zip(ids, table[CATEGORY].to_pylist(), strict=True))
+            np.save(Path(folder) / _CATEGORIES, np.array([by_id[item] for item in catalogue.item_ids], np.int32))
         name = send(item_vectors.sparkSession, Path(folder), "index")
     expected = Expected(
         model_version=model.version,
@@ -78,7 +102,10 @@ def build_index(
 
 
 def retrieve(interests: DataFrame, excluded: DataFrame, index: SentIndex, section: RetrievalSection) -> DataFrame:
-    """The best `section.candidates` items of each user, without those in `excluded` (user_id, excluded)."""
+    """`section.candidates` items of each user, as `section` chooses them, without those in `excluded`.
+
+    excluded: (user_id, excluded), at most one row a user.
+    """
     return _with_exclusions(interests, excluded).mapInArrow(_worker(index, section), LISTS)
 
 
@@ -120,10 +147,12 @@ def fallback(users: DataFrame, popular: DataFrame, size: int) -> DataFrame:
 def _worker(index: SentIndex, section: RetrievalSection) -> Callable[[Batches], Batches]:
     def work(batches: Batches) -> Batches:
         held, catalogue = _index(index.name, index.expected)
+        selection = _selection(index.name, section)
         for batch in batches:
             for start in range(0, batch.num_rows, section.users_per_batch):
                 part = batch.slice(start, section.users_per_batch)
-                yield _lists(part, held, catalogue, section.candidates)
+                found = selected_batch(*_asked(part, catalogue), catalogue, held, section.candidates, selection)
+                yield _lists(part, found, catalogue, section.candidates)
 
     return work
 
@@ -133,23 +162,26 @@ def _recall_worker(index: SentIndex, section: RetrievalSection) -> Callable[[Bat
         held, catalogue = _index(index.name, index.expected)
         exact = ExactIndex.build(catalogue)
         for batch in batches:
-            found = _found(batch, held, catalogue, section.candidates)
-            best = _found(batch, exact, catalogue, section.candidates)
+            asked = _asked(batch, catalogue)
+            found = top_candidates_batch(*asked, catalogue, held, section.candidates)
+            best = top_candidates_batch(*asked, catalogue, exact, section.candidates)
             shares = pa.array([recall(*pair) for pair in zip(found, best, strict=True)], pa.float64())
             yield pa.record_batch([batch[n.USER_ID], shares], names=[n.USER_ID, n.RECALL])
 
     return work
 
 
-def _found(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> list[Candidates]:
+def _asked(
+    batch: pa.RecordBatch, catalogue: Catalogue
+) -> tuple[list[str], list[NDArray[np.float32]], list[NDArray[np.int64]]]:
+    """The ids, interests and exclusions of the users in a batch."""
     vectors = batch[n.INTERESTS].flatten().flatten().to_numpy().reshape(-1, catalogue.dimension)
     ends = batch[n.INTERESTS].value_lengths().to_numpy().cumsum()
     excluded = [catalogue.known_positions(ids) for ids in batch[EXCLUDED].to_pylist()]
-    return search(batch[n.USER_ID].to_pylist(), np.split(vectors, ends[:-1]), excluded, catalogue, index, wanted)
+    return batch[n.USER_ID].to_pylist(), np.split(vectors, ends[:-1]), excluded
 
 
-def _lists(batch: pa.RecordBatch, index: Index, catalogue: Catalogue, wanted: int) -> pa.RecordBatch:
-    found = _found(batch, index, catalogue, wanted)
+def _lists(batch: pa.RecordBatch, found: Sequence[Candidates], catalogue: Catalogue, wanted: int) -> pa.RecordBatch:
     ends_of = pa.array(np.concatenate([[0], np.cumsum([len(one.positions) for one in found])]).astype(np.int32))
     short = [EXHAUSTED if len(one.positions) < wanted else None for one in found]
     ids = pa.array(catalogue.item_ids, pa.string()).take(pa.array(_joined(found, "positions")))
@@ -174,6 +206,17 @@ def _sample(interests: DataFrame, section: RetrievalSection, part: int) -> pa.Ta
 
 def _joined(found: Sequence[Candidates], part: str) -> NDArray[np.generic]:
     return np.concatenate([getattr(one, part) for one in found])
+
+
+def _selection(name: str, section: RetrievalSection) -> Selection:
+    """How lists are chosen, with the categories that came with the index."""
+    categories_V = np.load(received(name) / _CATEGORIES, allow_pickle=False) if section.diversity else None
+    return Selection(
+        interest_share=section.interest_share,
+        diversity=section.diversity,
+        pool=section.diversity_pool,
+        categories_V=categories_V,
+    )
 
 
 @cache

@@ -5,22 +5,28 @@ A version is found again by its training key (what it was made from), so a step 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mind.config import TrackingSection
 from mind.errors import MindError
+from mind.tracking.processes import has_ended, of_this_process
+from mind.tracking.store import open_store
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+log = logging.getLogger("mind")
 
 MODEL_FOLDER = "model"
 TRAINING_KEY = "training_key"
@@ -47,14 +53,7 @@ class Registry:
     @cached_property
     def _client(self) -> MlflowClient:
         """Made when it is needed: of the ranks of a training only the leader may open, and create, the store."""
-        from mlflow.tracking import MlflowClient
-
-        uri = self._section.uri
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        for chatty in ("alembic", "mlflow"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return open_store(self._section.uri)
 
     @property
     def place(self) -> str:
@@ -64,13 +63,18 @@ class Registry:
 
     @contextmanager
     def run(self, name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> Iterator[str]:
-        """A run for the body, which gets its id; FAILED if the body raises. An earlier run of the same name and
-        training key that never ended was killed, and is marked so."""
+        """A run for the body, which gets its id; FAILED if the body raises.
+
+        Earlier runs that never ended are marked KILLED: those with the same training key, and those of processes of
+        this machine that are gone.
+        """
         experiment = self._experiment()
+        key = tags.get(TRAINING_KEY)
         for stale in self._client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-            if stale.data.tags.get(TRAINING_KEY) == tags[TRAINING_KEY]:
+            if has_ended(stale.data.tags) or (key is not None and stale.data.tags.get(TRAINING_KEY) == key):
                 self._client.set_terminated(stale.info.run_id, "KILLED")
-        run_id = self._client.create_run(experiment, tags=dict(tags), run_name=name).info.run_id
+                log.warning("run %s never ended: its process was killed; it is marked KILLED", stale.info.run_id)
+        run_id = self._client.create_run(experiment, tags={**tags, **of_this_process()}, run_name=name).info.run_id
         for key, value in params.items():
             self._client.log_param(run_id, key, value)
         try:
@@ -81,8 +85,10 @@ class Registry:
         self._client.set_terminated(run_id, "FINISHED")
 
     def log(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
-        for key, value in metrics.items():
-            self._client.log_metric(run_id, key, float(value), step=step)
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        self._client.log_batch(run_id, [Metric(key, float(value), now, step) for key, value in metrics.items()])
 
     def metrics(self, run_id: str, step: int) -> dict[str, float]:
         """The values that the run logged at this step; the last one of each metric."""
@@ -103,6 +109,35 @@ class Registry:
             if points:
                 found[title] = [point.value for point in points]
         return found
+
+    def add_json(self, run_id: str, file: str, value: object) -> None:
+        """Keep a JSON value as an artefact of the run; `file` is its path there."""
+        self.add_text(run_id, file, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+    def add_text(self, run_id: str, file: str, text: str) -> None:
+        """Keep a text as an artefact of the run, in place of one of the same path."""
+        self._client.log_text(run_id, text, file)
+
+    def newest_run(self, tag: str, value: str) -> dict[str, Any] | None:
+        """All tags of the last finished run that has this tag; None where there is none."""
+        held = self._client.get_experiment_by_name(self._section.experiment)
+        if held is None:
+            return None
+        quoted = value.replace("'", "")
+        found = self._client.search_runs(
+            [held.experiment_id],
+            f"tags.`{tag}` = '{quoted}' and attributes.status = 'FINISHED'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        return dict(found[0].data.tags) | {"run_id": found[0].info.run_id} if found else None
+
+    def read_json(self, run_id: str, file: str) -> Any:
+        """The JSON artefact of a run."""
+        from mlflow.artifacts import load_text
+
+        place = f"{self._client.get_run(run_id).info.artifact_uri}/{file}"
+        return json.loads(load_text(place))
 
     def add_files(self, run_id: str, folder: Path) -> None:
         """Copy the folder's files into the run, as its model."""
@@ -188,10 +223,17 @@ class Registry:
         held = self._client.get_experiment_by_name(self._section.experiment)
         if held is not None:
             return str(held.experiment_id)
+        from mlflow.exceptions import MlflowException
+
         place = self._section.artifacts
         if "://" not in place:
             place = Path(place).resolve().as_uri()
-        return str(self._client.create_experiment(self._section.experiment, artifact_location=place))
+        try:
+            return str(self._client.create_experiment(self._section.experiment, artifact_location=place))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment()  # another process made it meanwhile
 
     @staticmethod
     def _version(held: object) -> Version:

@@ -39,8 +39,13 @@ class Adam:
         self._tables, self._dense, self._rate = list(tables), list(dense), learning_rate
         self._step = 0
         # Both moments of a row lie side by side: one look-up and one write instead of two of each.
-        self._moments_V2D = [torch.zeros(len(table), 2, table.shape[1], dtype=table.dtype) for table in self._tables]
-        self._moments = [torch.zeros(2, *parameter.shape, dtype=parameter.dtype) for parameter in self._dense]
+        self._moments_V2D = [
+            torch.zeros(len(table), 2, table.shape[1], dtype=table.dtype, device=table.device) for table in self._tables
+        ]
+        self._moments = [
+            torch.zeros(2, *parameter.shape, dtype=parameter.dtype, device=parameter.device)
+            for parameter in self._dense
+        ]
 
     @torch.no_grad()
     def step(self) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mind.evaluation import excluded_positions, target_seen
+from mind.evaluation.evaluator import EXCLUDED, TARGET
 from mind.features.fit import known_history, known_profile
 from mind.model import MIND, best_scores
 from mind.tables import names as n
@@ -31,6 +33,12 @@ class ModelScorer:
         self._catalogue_size = catalogue_size
         with torch.no_grad():
             self._vectors = model.item_vectors(torch.arange(FIRST_ITEM, self._items))
+
+    @property
+    def known_vectors_VD(self) -> NDArray[np.float32]:
+        """Vectors of the catalogue's items that the model knows: those at its first positions."""
+        vectors_VD: NDArray[np.float32] = self._vectors[: self._catalogue_size].numpy()
+        return vectors_VD
 
     @torch.no_grad()
     def scores(self, batch: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
@@ -55,13 +63,23 @@ class PopularityScorer:
         return np.broadcast_to(self._counts, (len(batch[n.HISTORY]), len(self._counts)))
 
 
-def evaluation_batches(rows: Columns, batch_size: int) -> Iterator[dict[str, NDArray[np.generic]]]:
-    """Batches as the evaluator wants them: the target's catalogue position, history and profile."""
+def measured_rows(rows: Columns, filter_seen: bool) -> Columns:
+    """The rows that count: all, or, where seen items are filtered, those whose target is not in the history itself."""
+    if not filter_seen:
+        return rows
+    new = ~target_seen(rows[n.HISTORY], rows[n.TARGET][:, 0] - FIRST_ITEM)
+    return {name: values[new] for name, values in rows.items()}
+
+
+def evaluation_batches(
+    rows: Columns, batch_size: int, filter_seen: bool = False
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Batches as the evaluator wants them: the target's catalogue position, history and profile, and with filter_seen
+    the positions of the history as exclusions."""
     position = rows[n.TARGET][:, 0] - FIRST_ITEM
     for start in range(0, len(position), batch_size):
         part = slice(start, start + batch_size)
-        yield {
-            "target_position": position[part],
-            n.HISTORY: rows[n.HISTORY][part],
-            n.PROFILE: rows[n.PROFILE][part],
-        }
+        batch = {TARGET: position[part], n.HISTORY: rows[n.HISTORY][part], n.PROFILE: rows[n.PROFILE][part]}
+        if filter_seen:
+            batch[EXCLUDED] = excluded_positions(batch[n.HISTORY], batch[TARGET])
+        yield batch

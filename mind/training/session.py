@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.model import MIND, save
 from mind.tables.manifest import Manifest
+from mind.tracking.lineage import code_and_environment, data_and_protocol
 from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
 from mind.training.checkpoint import Checkpoints
 from mind.training.distributed import ranks
@@ -26,8 +29,10 @@ def train_and_register(
     model: ModelSection,
     training: TrainingSection,
     evaluation: EvaluationSection,
+    settings: Mapping[str, Any],
 ) -> None:
-    """Train on all ranks; the leader logs, saves and registers. A version made from the same is used again, and a
+    """Train on all ranks; the leader logs, saves and registers; `settings` is the configuration as it is kept with the
+    run (`lineage.resolved`). A version made from the same is used again, and a
     training that was killed goes on from its checkpoint, which is removed when the version is registered."""
     key = training_key(night.manifest, model, training)
     checkpoints = Checkpoints(checkpoint_folder(night.manifest, model, training))
@@ -48,7 +53,12 @@ def train_and_register(
             trainer.run(lambda epoch, metrics: None)
             return
         params = {**model.model_dump(), **training.model_dump(), "ds": ds.isoformat()}
-        tags = {TRAINING_KEY: key, "ds": ds.isoformat(), "tuples": night.manifest.content}
+        tags = {
+            TRAINING_KEY: key,
+            **data_and_protocol(night.manifest, evaluation.cutoffs),
+            **code_and_environment(),
+            "seed": str(training.seed),
+        }
         log.info(
             "%s rows, %s items, %d ranks",
             f"{night.manifest.rows('train'):,}",
@@ -56,6 +66,7 @@ def train_and_register(
             group.count,
         )
         with registry.run(f"train {ds}", params, tags) as run_id:
+            registry.add_json(run_id, "configuration.json", settings)
             best = trainer.run(lambda epoch, metrics: _report(registry, run_id, training, epoch, metrics, evaluation))
             _keep(registry, run_id, network, night.manifest, {**tags, "best_epoch": str(best)})
         checkpoints.remove()

@@ -16,7 +16,7 @@ from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.training.distributed import Ranks
 from mind.training.loader import TENSORS, read_split
-from mind.training.scoring import ModelScorer, evaluation_batches
+from mind.training.scoring import ModelScorer, evaluation_batches, measured_rows
 
 HEALTH_ROWS = 2048
 """Validation rows whose capsules are looked at after each epoch."""
@@ -30,6 +30,7 @@ class Validation:
         model.check_batch(
             *(torch.from_numpy(np.ascontiguousarray(rows[name])) for name in (n.HISTORY, n.PROFILE, n.TARGET))
         )
+        rows = measured_rows(rows, section.filter_seen)
         self._rows = {name: array[ranks.rank :: ranks.count] for name, array in rows.items()}
         self._items = manifest.items - 2
         self._model, self._section, self._ranks = model, section, ranks
@@ -50,7 +51,7 @@ class Validation:
         if not len(self._rows[n.TARGET]):
             return np.zeros(0, dtype=np.int64)
         size = self._section.batch_size
-        batches = evaluation_batches(self._rows, size)
+        batches = evaluation_batches(self._rows, size, self._section.filter_seen)
         return evaluate(ModelScorer(self._model, self._items), batches, catalogue_size=self._items, block_rows=size)
 
     def _health(self) -> Iterator[tuple[str, float]]:

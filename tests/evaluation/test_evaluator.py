@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from mind.evaluation import evaluate, summary, target_ranks
+from mind.evaluation import evaluate, exposures, list_diversity, measure, summary, target_ranks, top_lists
 
 SIZE = 12
 
@@ -100,3 +100,31 @@ def test_wrong_batches_are_refused() -> None:
             evaluate(Table(table), [wrong], catalogue_size=SIZE)
     with pytest.raises(ValueError, match="block_rows is 0"):
         evaluate(Table(table), [batch], catalogue_size=SIZE, block_rows=0)
+
+
+@pytest.mark.parametrize(("batch_rows", "block_rows"), [(23, 1024), (10, 4)])
+def test_measuring_gives_the_ranks_and_counts_the_lists(batch_rows: int, block_rows: int) -> None:
+    table, batch = data()
+    vectors = np.random.default_rng(2).normal(size=(SIZE, 3))
+    found = measure(
+        Table(table),
+        pieces(batch, batch_rows),
+        catalogue_size=SIZE,
+        list_length=4,
+        item_vectors_VD=vectors,
+        expected_rows=23,
+        block_rows=block_rows,
+    )
+    lists = top_lists(table[batch["user"]], 4, None, batch["excluded_positions"])
+    assert found.ranks_R.tolist() == evaluate(Table(table), [batch], catalogue_size=SIZE).tolist()
+    assert found.exposures_V.tolist() == exposures(lists, SIZE).tolist()
+    assert found.exposures_V.sum() == 23 * 4
+    assert found.diversity_R is not None
+    assert np.allclose(found.diversity_R, list_diversity(lists, vectors), rtol=1e-12)
+
+
+def test_measuring_without_vectors_knows_no_diversity_and_notices_lost_rows() -> None:
+    table, batch = data()
+    assert measure(Table(table), [batch], catalogue_size=SIZE, list_length=2).diversity_R is None
+    with pytest.raises(ValueError, match="23 rows came, 24 were expected"):
+        measure(Table(table), [batch], catalogue_size=SIZE, list_length=2, expected_rows=24)

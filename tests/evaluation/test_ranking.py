@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mind.evaluation import NO_ITEM, target_ranks
+from mind.evaluation import NO_ITEM, target_ranks, top_lists
 
 SCORES = [
     [0.1, 0.9, 0.5, 0.5],
@@ -71,3 +71,39 @@ def test_wrong_input_is_refused(scores: list, targets: list, order: object, excl
 
 def test_minus_infinity_is_the_last_place() -> None:
     assert target_ranks(np.array([[-np.inf, 1, -np.inf]]), [2]).tolist() == [3]
+
+
+def test_lists_by_hand() -> None:
+    scores = np.array(SCORES)
+    assert top_lists(scores, 3).tolist() == [[1, 2, 3], [3, 0, 1], [0, 1, 2]]
+    assert top_lists(scores, 2, [3, 2, 1, 0]).tolist() == [[1, 3], [3, 2], [3, 2]]
+    excluded = [[1, 1, 0], [0, NO_ITEM, 3], [0, 1, 2]]
+    assert top_lists(scores, 3, None, excluded).tolist() == [[2, 3, -1], [1, 2, -1], [3, -1, -1]]
+    assert top_lists(np.array([[1, 3, 2]]), 5).tolist() == [[1, 2, 0, -1, -1]]
+    assert top_lists(np.array([[-np.inf, 3, 2]]), 3).tolist() == [[1, 2, -1]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 9), st.integers(1, 11), st.booleans())
+def test_a_list_holds_what_ranks_first(seed: int, rows: int, size: int, n: int, narrow: bool) -> None:
+    """Each item that competes stands at the place that its own rank says, and no other item is there."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(-2, 2, (rows, size)).astype(np.float32 if narrow else np.int64)
+    order, excluded = rng.permutation(size), rng.integers(-1, size, (rows, 3))
+    expected = np.full((rows, n), NO_ITEM)
+    for row in range(rows):
+        for item in set(range(size)) - set(excluded[row].tolist()):
+            rank = target_ranks(scores[row : row + 1], [item], order, excluded[row : row + 1])[0]
+            if rank <= n:
+                expected[row, rank - 1] = item
+    assert top_lists(scores, n, order, excluded).tolist() == expected.tolist()
+
+
+def test_wrong_lists_are_refused() -> None:
+    for n, order, excluded, message in (
+        (0, None, None, "n is 0"),
+        (1, [0, 0], None, "no permutation"),
+        (1, None, [[2]], "row 0 has an exclusion outside the catalogue of 2 items"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            top_lists(np.array([[1.0, 2]]), n, order, excluded)

@@ -2,14 +2,19 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mind.evaluation import (
     catalogue_coverage,
     exposures,
+    gini,
+    list_diversity,
     list_hit,
     list_mrr,
     list_ndcg,
     list_recall,
+    recommended_lists,
     top_share,
 )
 
@@ -90,3 +95,43 @@ def test_undefined_shares_are_refused() -> None:
         top_share([1], 0)
     with pytest.raises(ValueError, match="give V counts"):
         catalogue_coverage([])
+
+
+def test_gini_by_hand() -> None:
+    assert gini([3, 3, 3]) == 0
+    assert gini([0, 0, 0, 7]) == 1 - 1 / 4
+    # Half the mean absolute difference over the mean: (6 pairs: 1 + 2 + 5 + 1 + 4 + 3) / 16 / 3.
+    assert gini([5, 0, 2, 1]) == pytest.approx((16 / 16) / 2)
+    assert gini([1, 5, 0, 2]) == gini([5, 0, 2, 1])
+    with pytest.raises(ValueError, match="all empty"):
+        gini([0, 0])
+
+
+def test_diversity_by_hand() -> None:
+    """Cosines of items 0, 1, 2: 0 and 1 agree, both are at 60 degrees to 2, and 3 is opposite to 0."""
+    vectors = np.array([[1, 0], [5, 0], [0.5, 0.75**0.5], [-2, 0], [0, 0]])
+    lists = np.array([[0, 1, -1], [0, 2, -1], [2, 0, 1], [0, 3, -1], [3, -1, -1], [-1, -1, -1]])
+    found = list_diversity(lists, vectors)
+    assert found[:4] == pytest.approx([0, 1 / 2, (1 / 2 + 1 / 2 + 0) / 3, 2], abs=1e-12)
+    assert np.isnan(found[4:]).all()
+    with pytest.raises(ValueError, match="item 4 has a zero vector"):
+        list_diversity(np.array([[0, 4]]), vectors)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_diversity_is_the_mean_over_pairs_whatever_the_blocks(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(9, 4)) * random.uniform(0.01, 100, (9, 1))
+    lists = np.array([random.permutation(9)[:6] for _ in range(5)])
+    filled = random.integers(2, 7, 5)
+    lists[np.arange(6) >= filled[:, None]] = -1
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = []
+    for row, count in zip(lists, filled, strict=True):
+        pairs = [(one, other) for place, one in enumerate(row[:count]) for other in row[:place]]
+        expected.append(np.mean([1 - unit[one] @ unit[other] for one, other in pairs]))
+    assert list_diversity(lists, vectors) == pytest.approx(expected, abs=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recommended_lists, "_NUMBERS_AT_ONCE", 50)
+        assert list_diversity(lists, vectors) == pytest.approx(expected, abs=1e-9)

@@ -93,8 +93,15 @@ def farthest_start(mapped: Sequence[Vector], interests: int, start_scale: float)
     return [[start_scale * dot(vector, directions[seed]) for seed in seeds] for vector in directions]
 
 
-def route(mapped: Sequence[Vector], logits: list[Vector], active: int, iterations: int) -> list[Vector]:
-    """Eq (5) to (8): `active` capsules."""
+def weighted_mean(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
+    total = sum(weights)
+    return [sum(w * v[d] for w, v in zip(weights, vectors, strict=True)) / total for d in range(len(vectors[0]))]
+
+
+def route(
+    mapped: Sequence[Vector], logits: list[Vector], active: int, iterations: int, recency: Sequence[float]
+) -> list[Vector]:
+    """Eq (5) to (8): `active` capsules; `recency` multiplies each behaviour's share in every sum."""
     dimension = len(mapped[0])
     logits = [row[:active] for row in logits]
     capsules: list[Vector] = []
@@ -102,7 +109,7 @@ def route(mapped: Sequence[Vector], logits: list[Vector], active: int, iteration
         weights = [softmax(row) for row in logits]
         capsules = []
         for j in range(active):
-            z = [sum(weights[i][j] * mapped[i][d] for i in range(len(mapped))) for d in range(dimension)]
+            z = [sum(weights[i][j] * recency[i] * mapped[i][d] for i in range(len(mapped))) for d in range(dimension)]
             capsules.append(squash(z))
         logits = [[logits[i][j] + dot(capsules[j], mapped[i]) for j in range(active)] for i in range(len(mapped))]
     return capsules

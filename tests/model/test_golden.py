@@ -6,12 +6,30 @@ from typing import Any
 import pytest
 import torch
 
-from mind.model import MIND, label_attention, sampled_softmax
+from mind.model import MIND, best_scores, label_attention, sampled_softmax
 from tests.model import reference
-from tests.model.worlds import batch, small_model
+from tests.model.worlds import batch, every_gradient, small_model
 
 POWERS = (0.0, 1.0, 1.5, 2.0, 100.0, math.inf)
 STARTS = ("normal", "farthest")
+BEYOND_THE_PAPER: tuple[dict[str, Any], ...] = (
+    {"recency": True},
+    {"context": True},
+    {"recency": True, "context": True, "residual": True, "routing_start": "farthest"},
+    {"method": "youtube_dnn", "interests": 1},
+    {"method": "youtube_dnn", "interests": 1, "recency": True, "context": True, "residual": True},
+)
+
+
+def golden_model(**changes: Any) -> MIND:
+    """In float64, with weights of the places that training could have given: those of the start hide errors."""
+    model = small_model(**changes).double()
+    if model.recency is not None:
+        generator = torch.Generator().manual_seed(6)
+        with torch.no_grad():
+            for parameter in model.recency.parameters():
+                parameter.normal_(0.0, 0.5, generator=generator)
+    return model
 
 
 def reference_interests(model: MIND, history: list[int], profile: list[int], salt: int) -> list[list[float]]:
@@ -21,20 +39,34 @@ def reference_interests(model: MIND, history: list[int], profile: list[int], sal
     codes = model.item_embedding.item_features_VF.tolist()
     real = [item for item in history if item != 0][-given.history_length :]
     mapping = model.mapping_DD.tolist()
-    mapped = [reference.matrix_times(mapping, reference.embed(codes[item], tables, given.dimension)) for item in real]
+    embedded = [reference.embed(codes[item], tables, given.dimension) for item in real]
+    recency = [1.0] * len(real)
+    if model.recency is not None:
+        places, logs = model.recency.place_LD.tolist(), model.recency.log_weight_L.tolist()
+        for behaviour in range(len(real)):
+            age = len(real) - 1 - behaviour
+            recency[behaviour] = math.exp(logs[age])
+            embedded[behaviour] = [x + t for x, t in zip(embedded[behaviour], places[age], strict=True)]
+    mapped = [reference.matrix_times(mapping, vector) for vector in embedded]
+    context = reference.weighted_mean(mapped, recency)
     active = reference.interest_count(len(real), given.interests) if given.adaptive_interests else given.interests
     if given.routing_start == "normal":
         logits = reference.normal_start(real, given.interests, given.sigma, salt)
     else:
         logits = reference.farthest_start(mapped, given.interests, given.start_scale)
-    capsules = reference.route(mapped, logits, active, given.routing_iterations)
+    capsules = reference.route(mapped, logits, active, given.routing_iterations, recency)
+    if given.method == "youtube_dnn":
+        capsules = [context]
     person = [
         x
         for table, code in zip(model.profile_embedding.tables, profile, strict=True)
         for x in (table.weight[code].tolist() if code else [0.0] * given.dimension)
     ]
+    person += context if given.context else []
     layers = [(layer.weight.tolist(), layer.bias.tolist()) for layer in model.head.layers]
     vectors = [reference.head(capsule, person, layers) for capsule in capsules]
+    if given.residual:
+        vectors = [[x + y for x, y in zip(*pair, strict=True)] for pair in zip(vectors, capsules, strict=True)]
     return [reference.unit(vector) for vector in vectors] if given.normalise else vectors
 
 
@@ -77,10 +109,12 @@ def test_interests_equal_the_paper_written_out(iterations: int, start: str) -> N
         {"interests": 1},
         {"sigma": 5.0},
         {"history_length": 4},
+        *BEYOND_THE_PAPER,
+        {"recency": True, "history_length": 4},
     ],
 )
 def test_switches_equal_the_paper_written_out(changes: dict[str, Any]) -> None:
-    assert_matches(small_model(**changes).double())
+    assert_matches(golden_model(**changes))
 
 
 def test_salt_reaches_the_start() -> None:
@@ -91,9 +125,38 @@ def test_salt_reaches_the_start() -> None:
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("scored_by", ["chosen", "best"])
 def test_losses_equal_the_paper_written_out(power: float, start: str, scored_by: str) -> None:
-    model = small_model(
-        attention_power=power, routing_start=start, negatives_scored_by=scored_by, temperature=0.3
-    ).double()
+    assert_losses_match(
+        small_model(attention_power=power, routing_start=start, negatives_scored_by=scored_by, temperature=0.3).double()
+    )
+
+
+@pytest.mark.parametrize("changes", BEYOND_THE_PAPER)
+@pytest.mark.parametrize("scored_by", ["chosen", "best"])
+def test_losses_beyond_the_paper_equal_them_written_out(changes: dict[str, Any], scored_by: str) -> None:
+    assert_losses_match(golden_model(negatives_scored_by=scored_by, temperature=0.3, **changes))
+
+
+@pytest.mark.parametrize("changes", BEYOND_THE_PAPER)
+@pytest.mark.parametrize("scored_by", ["chosen", "best"])
+def test_gradients_beyond_the_paper_equal_those_of_the_plain_way(changes: dict[str, Any], scored_by: str) -> None:
+    history_BL, profile_BP, target_BF = batch(30, seed=4)
+    negatives_N, log_expected_N = torch.arange(2, 22), torch.linspace(-1, 1, 20).double()
+    fast, plain = (golden_model(negatives_scored_by=scored_by, mapping_scale=4.0, **changes) for _ in range(2))
+    fast(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 3).sum().backward()
+    found, given = plain.interests(history_BL, profile_BP, 3), plain.architecture
+    label_BD = plain.normal(plain.item_embedding(target_BF))
+    user_BD = label_attention(found.vectors_BKD, found.active_BK, label_BD, given.attention_power)
+    items_ND = plain.item_vectors(negatives_N)
+    scores_BN = best_scores(found, items_ND) if scored_by == "best" else user_BD @ items_ND.T
+    positive_B = (user_BD * label_BD).sum(dim=1) / given.temperature
+    is_hit_BN = target_BF[:, :1] == negatives_N
+    sampled_softmax(positive_B, scores_BN / given.temperature, log_expected_N, is_hit_BN).sum().backward()
+    expected = every_gradient(plain)
+    for name, gradient in every_gradient(fast).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-7, atol=1e-9)
+
+
+def assert_losses_match(model: MIND) -> None:
     history_BL, profile_BP, target_BF = batch(6, seed=4)
     history_BL[:, 0] = 7
     negatives_N = torch.tensor([3, int(target_BF[2, 0]), 3, 9, 30])
@@ -103,10 +166,14 @@ def test_losses_equal_the_paper_written_out(power: float, start: str, scored_by:
         interests = reference_interests(model, history_BL[row].tolist(), profile_BP[row].tolist(), 17)
         target = int(target_BF[row, 0])
         label = reference_item(model, target)
-        user = reference.label_attention(interests, label, power)
+        user = reference.label_attention(interests, label, model.architecture.attention_power)
         items = [reference_item(model, item) for item in negatives_N.tolist()]
         scores = [
-            (reference.dot(user, item) if scored_by == "chosen" else reference.serving_score(interests, item))
+            (
+                reference.dot(user, item)
+                if model.architecture.negatives_scored_by == "chosen"
+                else reference.serving_score(interests, item)
+            )
             for item in items
         ]
         expected = reference.sampled_softmax(

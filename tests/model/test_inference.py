@@ -15,7 +15,8 @@ from mind.model.arithmetic import ORDER_FREE
 from tests.model.worlds import SIZES, batch, small_model
 
 # Odd sizes: library products at these gave other bits at other positions of one block.
-SHAPES = ({"dimension": 65, "hidden_sizes": (129,), "interests": 7, "history_length": 33}, {})
+ODD: dict[str, object] = {"dimension": 65, "hidden_sizes": (129,), "interests": 7, "history_length": 33}
+SHAPES = ({**ODD, "recency": True, "context": True, "residual": True}, ODD, {})
 
 
 def odd_model(start: str, shape: dict[str, object]) -> MIND:

@@ -1,12 +1,14 @@
 """The training loss as a whole: learning, hits, temperature, ranks, empty batches."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from mind.model import MIND, NegativeSampler, generator_for
+from mind.model.hashing import kept_entries
 from tests.model.worlds import SIZES, batch, every_gradient, small_model
 
 NEGATIVES = (torch.arange(2, 22), torch.linspace(-1, 1, 20))
@@ -75,10 +77,14 @@ def test_a_negative_that_is_the_target_does_not_count() -> None:
     assert all(not gradient.any() for gradient in every_gradient(model).values())
 
 
+EVERYTHING: dict[str, Any] = {"recency": True, "context": True, "residual": True, "dropout": 0.3}
+
+
 @pytest.mark.parametrize("scored_by", ["chosen", "best"])
 @pytest.mark.parametrize("start", ["normal", "farthest"])
-def test_an_empty_batch_reaches_every_parameter_with_zeros(scored_by: str, start: str) -> None:
-    model = small_model(negatives_scored_by=scored_by, routing_start=start)
+@pytest.mark.parametrize("beyond", [{}, EVERYTHING, {**EVERYTHING, "method": "youtube_dnn", "interests": 1}])
+def test_an_empty_batch_reaches_every_parameter_with_zeros(scored_by: str, start: str, beyond: dict[str, Any]) -> None:
+    model = small_model(negatives_scored_by=scored_by, routing_start=start, **beyond)
     losses_B = model(*batch(0), *NEGATIVES)
     assert losses_B.shape == (0,)
     losses_B.sum().backward()
@@ -87,7 +93,8 @@ def test_an_empty_batch_reaches_every_parameter_with_zeros(scored_by: str, start
 
 @pytest.mark.parametrize("kind", ["uniform", "in_batch", "mixed"])
 @pytest.mark.parametrize("cuts", [(7, 12), (0, 12), (12, 12)])
-def test_ranks_add_up_to_one_process(kind: str, cuts: tuple[int, int]) -> None:
+@pytest.mark.parametrize("beyond", [{}, EVERYTHING])
+def test_ranks_add_up_to_one_process(kind: str, cuts: tuple[int, int], beyond: dict[str, Any]) -> None:
     whole = batch(12)
     sampler = NegativeSampler(kind, SIZES[0], torch.ones(SIZES[0]))
     # What a gather of the target indexes gives to every rank.
@@ -96,7 +103,7 @@ def test_ranks_add_up_to_one_process(kind: str, cuts: tuple[int, int]) -> None:
     def gradients(parts: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
         total: dict[str, Tensor] = {}
         for part in parts:
-            model = small_model().double()
+            model = small_model(**beyond).double()
             negatives = sampler.draw(9, generator_for(4, 0, 0), targets_M)
             model(*part, *negatives, 1).sum().backward()
             for name, gradient in every_gradient(model).items():
@@ -121,8 +128,23 @@ def test_training_moves_nothing_but_gradients() -> None:
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
 
 
-def test_bfloat16_autocast_is_finite() -> None:
-    model = small_model()
+def test_dropout_leaves_out_the_share_and_is_gone_at_serving() -> None:
+    kept_UD = kept_entries(torch.arange(2, 2002), 65, 0.3, salt=4)
+    assert kept_UD.shape == (2000, 65)
+    assert kept_UD.double().mean().item() == pytest.approx(0.7, abs=0.01)
+    assert not torch.equal(kept_UD, kept_entries(torch.arange(2, 2002), 65, 0.3, salt=5))
+    assert torch.equal(kept_UD[7:9], kept_entries(torch.tensor([9, 10]), 65, 0.3, salt=4))
+    assert bool(kept_entries(torch.arange(2, 2002), 65, 0.0, salt=4).all())
+    plain, model = small_model(), small_model(dropout=0.3)
+    given = (*batch(10), *NEGATIVES)
+    assert not torch.equal(model(*given), plain(*given))
+    torch.testing.assert_close(model.eval()(*given), plain(*given), rtol=0, atol=0)
+    assert torch.equal(model.infer(*given[:2]).vectors_BKD, plain.infer(*given[:2]).vectors_BKD)
+
+
+@pytest.mark.parametrize("beyond", [{}, EVERYTHING])
+def test_bfloat16_autocast_is_finite(beyond: dict[str, Any]) -> None:
+    model = small_model(**beyond)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         losses_B = model(*batch(20), *NEGATIVES)
     assert losses_B.dtype == torch.float32

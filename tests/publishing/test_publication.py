@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.publishing.gates import Gate
-from mind.publishing.publication import as_json, is_published, lists_before, new_publication
+from mind.publishing.publication import as_json, is_published, new_publication, night_before
 from mind.storage.lake import Lake
 from mind.tables import CANDIDATES, PUBLICATIONS
 from mind.tables import names as n
@@ -45,7 +45,7 @@ def publish(lake: Lake, ds: date, content: str) -> None:
 
 def test_publications_follow_each_other_on_real_tables(lake: Lake) -> None:
     none = lake.read_or_empty(PUBLICATIONS)
-    assert lists_before(none, lake.read_or_empty(CANDIDATES), DS) is None
+    assert night_before(none, lake.read_or_empty(CANDIDATES), DS) is None
     assert not is_published(none, DS, "2-a")
 
     lake.replace(CANDIDATES, candidates(lake, BEFORE, 3), BEFORE, BEFORE)
@@ -57,9 +57,11 @@ def test_publications_follow_each_other_on_real_tables(lake: Lake) -> None:
     assert is_published(publications, DS, "2-a")
     assert not is_published(publications, DS, "2-b")
     assert not is_published(publications, BEFORE, "2-a"), "the content of one night is not that of another"
-    assert lists_before(publications, lists, DS) == 3
-    assert lists_before(publications, lists, AFTER) == 2
-    assert lists_before(publications, lists, BEFORE) is None, "a night is not compared with itself or a later one"
+    for day, night, count in ((DS, BEFORE, 3), (AFTER, DS, 2)):
+        before = night_before(publications, lists, day)
+        assert before is not None
+        assert [tuple(row) for row in before.groupBy(n.DS).count().collect()] == [(night, count)]
+    assert night_before(publications, lists, BEFORE) is None, "a night is not compared with itself or a later one"
 
     # The same night with other lists, then with the first ones again: readers saw the second in between.
     lake.replace(CANDIDATES, candidates(lake, DS, 4), DS, DS)

@@ -44,21 +44,24 @@ def test_an_item_in_the_list_is_told_with_its_place() -> None:
 
 def test_each_reason_is_told_in_its_order(spark: SparkSession) -> None:
     items = spark.createDataFrame(
-        [("a", 2, 5), ("c", 3, 5), ("rare", 1, 1), ("late", 9, 5), ("x", 4, 5)],
+        [("a", 2, 5), ("c", 3, 5), ("rare", 1, 1), ("late", 9, 5), ("x", 4, 5), ("bad", 5, 5)],
         "item_id string, item_index int, behaviours long",
     )
-    rows = [("a", [1.0, 1.0]), ("c", [0.0, 2.0]), ("x", [9.0, 9.0])]
+    rows = [("a", [1.0, 1.0]), ("c", [0.0, 2.0]), ("x", [9.0, 9.0]), ("bad", [9.0, 9.0])]
     vectors = spark.createDataFrame(rows, "item_id string, vector array<float>")
     touched = spark.createDataFrame([("u", ["x"])], "user_id string, excluded array<string>")
-    told = {item: standing_of(item, USER, items, vectors, touched) for item in ("d", "none", "rare", "late", "x", "c")}
+    out = spark.createDataFrame([("bad", "blocked: recalled")], "item_id string, why string")
+    asked = ("d", "none", "rare", "late", "x", "c", "bad")
+    told = {item: standing_of(item, USER, items, vectors, out, touched) for item in asked}
     assert told["d"].startswith("it is in the list: rank 1")
     assert "no standing behaviour" in told["none"]
     assert "too rare to have an index: 1 behaviours" in told["rare"]
     assert "the model was trained before it was known" in told["late"]
     assert "retrieval.exclude_days" in told["x"]
+    assert told["bad"].startswith("blocked: recalled; see retrieval.blocklist")
     assert "rank 2 of 3" in told["c"]
     cold = Row(**(USER.asDict() | {"interests": None}))
-    assert "no usable history and gets the 2 most popular" in standing_of("c", cold, items, vectors, touched)
+    assert "no usable history and gets the 2 most popular" in standing_of("c", cold, items, vectors, out, touched)
 
 
 def test_a_user_without_a_list_is_told_so(spark: SparkSession) -> None:

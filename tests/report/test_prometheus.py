@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mind.report.prometheus import render, write_metrics
-from tests.report.test_report import facts
+from tests.report.night_facts import facts
 
 SAMPLE = re.compile(r'^(mind_night_\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (\S+)$')
 

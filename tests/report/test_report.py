@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mind.report.facts import Interest, NightFacts, Person
-from mind.report.page import render, write_page
+from mind.report.charts import line
+from mind.report.facts import Interest, Person
+from mind.report.item_map import ItemMap
+from mind.report.page import remove_pages, render, write_page
 from mind.report.summary import print_summary
-
-EVIL = "<script>alert('x')</script> & \"JAR\" [bold red]"
-CUTOFFS = (10, 50)
-METRICS = {
-    "test_rows": 1234.0,
-    "test_hit_rate_at_10": 0.1111,
-    "test_hit_rate_at_50": 0.5555,
-    "popularity_hit_rate_at_10": 0.0222,
-    "popularity_hit_rate_at_50": 0.0666,
-}
-
-
-def facts(**changes: Any) -> NightFacts:
-    told: dict[str, Any] = {
-        "ds": "2011-12-08",
-        "rows": {"behaviours": 392692, "quarantine": 0},
-        "quarantined": {"no_customer": 135080},
-        "targets": {"behaviours": 77, "above_limit": 5, "kept": {"train": 3}},
-        "metrics": METRICS,
-        "curves": {"loss": [3.0, 2.0], "validation HitRate@50": [0.1, 0.2]},
-        "model_version": "7",
-        "gates": [
-            {"name": "lists", "value": 9.0, "rule": "must be at least 1", "passed": True},
-            {"name": "coverage", "value": 0.01, "rule": "must be at least <0.05", "passed": False},
-        ],
-        "users_by_interests": {1: 10, 2: 20},
-        "people": [
-            Person(
-                user_id=f"user {EVIL}",
-                behaviours=17,
-                recent=[f"recent {EVIL}"],
-                interests=[
-                    Interest(because_of=[(f"because {EVIL}", 0.9)], candidates=[(1, f"shown {EVIL}", 0.75)]),
-                    Interest(because_of=[("PLAIN MUG", 0.6)], candidates=[]),
-                ],
-            )
-        ],
-        "places": {"tables": f"/lake {EVIL}", "report": "/build/report/index.html"},
-    }
-    return NightFacts(**(told | changes))
+from tests.report.night_facts import CUTOFFS, EVIL, METRICS, facts
 
 
 class Page(HTMLParser):
@@ -60,61 +23,164 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.sources: list[str] = []
+        self.told: list[str] = []
+        """What the pictures say to a screen reader."""
+        self.open: list[str] = []
         self.text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        given = dict(attrs)
+        if given.get("role") == "img" or tag == "svg":
+            self.told.append(given.get("aria-label") or "")
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         self.text += data
 
 
+SECTIONS = {
+    "methods": "MIND, version 7, serving",
+    "verdicts": "worse <by far>",
+    "gates": "must be at least <0.05",
+    "training": "capsule cosine, last 0.6",
+    "coverage": "a user's list that was there the night before",
+    "rows": "527,772",
+    "users": "4 to 7",
+    "map": "31 % of their variance",
+    "routing": "interest 2",
+    "people": "17 behaviours routed",
+    "times": "1 min 15 s",
+    "places": "/build/report/index.html",
+}
+OF_PEOPLE = ("routing", "people")
+
+
 def test_names_from_the_data_are_text_and_never_markup() -> None:
-    html = render(facts(), CUTOFFS)
+    html = render(facts(), people=True)
     page = Page(html)
     assert "script" not in page.tags
     assert "<script" not in html
-    for place in ("user", "recent", "because", "shown", "/lake"):
+    for place in ("user", "recent", "because", "shown", "routed", "/lake"):
         assert f"{place} {EVIL}" in page.text, place
     assert "must be at least <0.05" in page.text
 
 
-def test_the_page_needs_nothing_else() -> None:
-    page = Page(render(facts(), CUTOFFS))
-    assert page.tags.count("img") == 4
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
-    assert not {"link", "iframe"} & set(page.tags)
+def test_every_section_is_there_and_says_its_part() -> None:
+    html = render(facts(), people=True)
+    assert re.findall(r'<section id="(\w+)">', html) == list(SECTIONS)
+    assert re.findall(r'<a href="#(\w+)">', html) == list(SECTIONS)
+    for section, said in SECTIONS.items():
+        text = html.partition(f'<section id="{section}">')[2].partition("</section>")[0]
+        assert said in Page(text).text, section
 
 
-def test_the_page_says_what_was_counted_and_what_failed() -> None:
-    page = Page(render(facts(), CUTOFFS))
-    for said in (
-        "The night of 2011-12-08",
-        "Model version 7",
-        "392,692",
-        "above limit",
-        "17 behaviours routed",
-        "failed",
-    ):
-        assert said in page.text
+@pytest.mark.parametrize("people", [True, False])
+def test_the_page_is_well_formed_and_needs_nothing_else(people: bool) -> None:
+    html = render(facts(), people=people)
+    page = Page(html)
+    assert page.open == [], "a tag was not closed"
+    assert all(source.startswith("#") for source in page.sources)
+    assert not {"link", "iframe", "script", "object", "img"} & set(page.tags)
+    assert "url(" not in html
+    assert not re.search(r"https?://", html)
+    assert all(page.told), "a picture says nothing to who cannot see it"
+    assert page.told
+    assert len(html.encode()) < 3_000_000
+
+
+def test_a_page_of_many_items_stays_small() -> None:
+    cloud = [(float(step % 97), float(step % 89)) for step in range(2000)]
+    html = render(facts(item_map=ItemMap(items=cloud, explained=0.2)), people=True)
+    assert len(html.encode()) < 200_000
+
+
+def test_the_copy_for_mlflow_says_nothing_of_any_person() -> None:
+    html = render(facts(), people=False)
+    page = Page(html)
+    assert re.findall(r'<section id="(\w+)">', html) == [name for name in SECTIONS if name not in OF_PEOPLE]
+    for told in ("recent", "because", "shown", "routed"):
+        assert f"{told} {EVIL}" not in page.text
+    assert f"user {EVIL}" not in page.text
+    assert "stars are" not in page.text, "the interests of a user are on the map"
+
+
+def test_the_headline_is_the_nights_outcome() -> None:
+    page = Page(render(facts(), people=True))
+    assert "Model version 7 finds 734 % more than popularity" in page.text
+    for said in ("The night of 2011-12-08 Published", "table version 12", "2 of 3", "392,692", "above limit", "failed"):
+        assert said in page.text, said
     assert "nothing: other interests score its items higher" in page.text
+    worse = METRICS | {"test_hit_rate_at_50": 0.0333}
+    assert "finds 50 % less than popularity" in Page(render(facts(metrics=worse), people=True)).text
 
 
-def test_a_night_without_metrics_curves_gates_or_people_still_has_a_page() -> None:
-    empty = facts(metrics={}, curves={}, gates=[], people=[], quarantined={}, users_by_interests={})
-    page = Page(render(empty, CUTOFFS))
-    assert "The champion was not evaluated on this night." in page.text
-    assert "No curves." in page.text
+def test_a_night_of_which_nothing_is_known_still_has_a_page() -> None:
+    empty = facts(
+        metrics={},
+        curves={},
+        gates=[],
+        people=[],
+        quarantined={},
+        users_by_interests={},
+        history_lengths={},
+        publication={},
+        comparison=None,
+        item_map=None,
+        seconds={},
+        ingested={},
+    )
+    page = Page(render(empty, people=True))
+    assert page.open == []
+    for said in (
+        "The champion was not evaluated on this night.",
+        "No curves.",
+        "Not published",
+        "Readers do not see this night",
+        "No challenger was compared",
+        "Too few items",
+    ):
+        assert said in page.text, said
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.5, 0.5], [3.0, 1.0, 2.0]])
+def test_a_curve_stays_in_its_picture(values: list[float]) -> None:
+    drawn = line("loss", values)
+    points = re.search(r'points="([^"]+)"', drawn)
+    assert points is not None
+    places = [tuple(map(float, place.split(","))) for place in points[1].split()]
+    assert len(places) == len(values)
+    assert all(0 < x < 320 and 0 < y < 170 for x, y in places)
+    heights = [y for _, y in places]
+    assert sorted(range(len(values)), key=lambda epoch: -values[epoch]) == sorted(
+        range(len(values)), key=lambda epoch: heights[epoch]
+    )
 
 
 def test_a_page_replaces_the_one_before_and_leaves_no_part_behind(tmp_path: Path) -> None:
-    write_page(facts(model_version="6"), CUTOFFS, tmp_path)
-    written = write_page(facts(), CUTOFFS, tmp_path)
+    write_page(facts(model_version="6"), tmp_path)
+    written = write_page(facts(), tmp_path)
     assert written == tmp_path / "2011-12-08" / "index.html"
     assert "Model version 7" in written.read_text(encoding="utf-8")
     assert list(written.parent.iterdir()) == [written]
+
+
+def test_every_page_that_names_a_person_is_removed(tmp_path: Path) -> None:
+    stays = write_page(facts(ds="2011-12-07", people=[], item_map=None), tmp_path)
+    goes = [write_page(facts(people=[]), tmp_path), write_page(facts(ds="2011-12-09", item_map=None), tmp_path)]
+    assert sorted(remove_pages(str(tmp_path), f"user {EVIL}")) == sorted(goes)
+    assert stays.exists()
+    assert not any(page.exists() for page in goes)
 
 
 def test_the_summary_prints_names_as_they_are_and_the_measures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +191,7 @@ def test_the_summary_prints_names_as_they_are_and_the_measures(capsys: pytest.Ca
         assert f"{place} {EVIL}" in flat, place
     for said in ("392,692", "no_customer 135,080", "1,234 targets", "0.1111", "0.5555", "0.0222", "0.0666"):
         assert said in flat
-    assert "Model version 7; 1 of 2 gates passed." in flat
+    assert "Model version 7; 2 of 3 gates passed." in flat
     assert "nothing: other interests score its items higher" in flat
     mind, popular = (
         next(line for line in told.splitlines() if line.startswith(name)) for name in ("MIND", "popularity")

@@ -10,10 +10,10 @@ import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from mind.config import RetrievalSection
 from mind.errors import BrokenPromise
 from mind.features.fit import known_history, known_profile
 from mind.model import MIND, save
+from mind.recommending import RetrievalSection
 from mind.retrieval import Catalogue
 from mind.serving.embedding import ServingModel, embed_items, embed_users, serving_model
 from mind.serving.explaining import interest_reasons
@@ -174,6 +174,13 @@ def section(users_per_batch: int, index: str = "exact", least: float = 0.9) -> R
     return RetrievalSection(
         candidates=WANTED,
         exclude_days=0,
+        blocklist="",
+        allowlist="",
+        inactive_days=0,
+        interest_share=0.0,
+        diversity=0.0,
+        diversity_feature="",
+        diversity_pool=1,
         fallback_days=1,
         users_per_batch=users_per_batch,
         index=index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,76 +11,125 @@ from pathlib import Path
 
 import pytest
 
-from mind.config import EvaluationSection, TrackingSection
-from mind.errors import GateFailed, MindError
-from mind.tracking.promotion import decide, promote
+from mind.config import PromotionSection, TrackingSection
+from mind.errors import BrokenPromise, GateFailed
+from mind.tracking.promotion import POPULARITY, RECORD, Comparison, Verdict, judge, promote, promoted
 from mind.tracking.registry import CHALLENGER, CHAMPION, TRAINING_KEY, Registry, Version
 
 DS = date(2011, 12, 8)
-STEP = DS.toordinal()
-SECTION = EvaluationSection(cutoffs=(10, 50), main_cutoff=50, batch_size=8)
+SECTION = PromotionSection(
+    minimum_gain=0.0,
+    coverage_loss=0.1,
+    capsule_cosine_rise=0.1,
+    merged_share_rise=0.1,
+    size_ratio=2.0,
+    latency_ratio=3.0,
+    sample_rows=8,
+)
+BETTER, DOUBTFUL = (0.02, 0.001, 0.04), (0.02, -0.001, 0.04)
+GOOD = {
+    "hit_rate_at_50": 0.2,
+    "coverage_at_50": 0.5,
+    "capsule_mean_cosine": 0.4,
+    "capsule_merged_share": 0.0,
+    "size_bytes": 1000.0,
+    "latency_ms_per_user": 0.1,
+}
 
 
-def difference(other: str, found: float, low: float, high: float) -> dict[str, float]:
-    key = f"test_over_{other}_hit_rate_at_50"
-    return {key: found, f"{key}_low": low, f"{key}_high": high}
+def compared(champion: str | None, differences: dict[str, tuple[float, float, float]], **changed: float) -> Comparison:
+    """A comparison in which all versions measure alike, but for what the challengers have changed."""
+    metrics = {POPULARITY: {"hit_rate_at_50": 0.1}, **({} if champion is None else {champion: GOOD})}
+    return Comparison(
+        ds=DS.isoformat(),
+        tuples="content",
+        rows=31,
+        main_cutoff=50,
+        champion=champion,
+        metrics=metrics | dict.fromkeys(differences, GOOD | changed),
+        differences=differences,
+    )
 
 
-BETTER = {other: difference(other, 0.02, 0.001, 0.04) for other in ("popularity", CHAMPION)}
-DOUBTFUL = {other: difference(other, 0.02, -0.001, 0.04) for other in ("popularity", CHAMPION)}
+def verdict(champion: str | None, difference: tuple[float, float, float], **changed: float) -> Verdict:
+    return judge(compared(champion, {"7": difference}, **changed), SECTION)["7"]
 
 
-@pytest.mark.parametrize(("has_champion", "other"), [(False, "popularity"), (True, CHAMPION)])
-def test_a_challenger_is_promoted_only_if_the_whole_interval_is_above_nothing(has_champion: bool, other: str) -> None:
-    def verdict(metrics: dict[str, float]) -> bool:
-        return decide(metrics, 50, has_champion=has_champion, is_champion=False).promoted
-
-    assert verdict(BETTER[other])
-    assert not verdict(DOUBTFUL[other])
-    assert not verdict(difference(other, 0.0, 0.0, 0.0))
-    assert not verdict(difference(other, -0.2, -0.3, -0.1))
+def failed(found: Verdict) -> list[str]:
+    return [rule.name for rule in found.rules if not rule.passed]
 
 
-def test_with_a_champion_popularity_does_not_decide() -> None:
-    assert not decide(BETTER["popularity"] | DOUBTFUL[CHAMPION], 50, has_champion=True, is_champion=False).promoted
-    assert decide(DOUBTFUL["popularity"] | BETTER[CHAMPION], 50, has_champion=True, is_champion=False).promoted
+@pytest.mark.parametrize(("champion", "rival"), [(None, "popularity"), ("3", "version 3")])
+def test_a_challenger_passes_only_if_the_whole_interval_is_above_nothing(champion: str | None, rival: str) -> None:
+    assert verdict(champion, BETTER).passed
+    for difference in (DOUBTFUL, (0.0, 0.0, 0.0), (-0.2, -0.3, -0.1)):
+        assert failed(verdict(champion, difference)) == [f"hit_rate_at_50 over {rival}, low end"]
 
 
-def test_the_champion_itself_is_not_promoted_again_and_needs_no_metric() -> None:
-    verdict = decide({}, 50, has_champion=True, is_champion=True)
-    assert not verdict.promoted
-    assert verdict.why == "the challenger is the champion already"
+@pytest.mark.parametrize(
+    ("measure", "at_the_limit", "beyond"),
+    [
+        ("coverage_at_50", 0.45, 0.449),
+        ("capsule_mean_cosine", 0.5, 0.501),
+        ("capsule_merged_share", 0.1, 0.101),
+        ("size_bytes", 2000.0, 2001.0),
+        ("latency_ms_per_user", 3 * 0.1, 0.31),
+    ],
+)
+def test_each_rule_holds_at_its_limit_and_fails_beyond_it(measure: str, at_the_limit: float, beyond: float) -> None:
+    assert verdict("3", BETTER, **{measure: at_the_limit}).passed
+    assert failed(verdict("3", BETTER, **{measure: beyond})) == [measure]
+    assert verdict(None, BETTER, **{measure: beyond}).passed, "without a champion there is nothing to compare with"
+
+
+def test_a_model_whose_capsules_cannot_be_compared_is_judged_by_the_other_rules() -> None:
+    found = compared("3", {"7": BETTER})
+    alone = {name: value for name, value in GOOD.items() if not name.startswith("capsule_")}
+    one_interest = Comparison(**{**vars(found), "metrics": dict(found.metrics) | {"7": alone}})
+    rules = {rule.name: rule.says for rule in judge(one_interest, SECTION)["7"].rules}
+    assert rules["capsule_mean_cosine"] == rules["capsule_merged_share"] == "does not apply"
+    assert rules["size_bytes"] == "must be at most"
+    assert judge(one_interest, SECTION)["7"].passed
 
 
 def test_the_verdict_is_told_in_numbers() -> None:
-    why = decide(BETTER[CHAMPION], 50, has_champion=True, is_champion=False).why
-    assert why == "HitRate@50 differs from champion's by +0.0200 (95 % interval +0.0010 to +0.0400)"
+    why = "HitRate@50 differs from version 3's by +0.0200 (95 % interval +0.0010 to +0.0400)"
+    assert verdict("3", BETTER).why == why
+    assert verdict("3", BETTER, size_bytes=4000.0).why == f"{why}; size_bytes is 4000, must be at most 2000"
 
 
-@pytest.mark.parametrize("metrics", [{}, BETTER["popularity"]])
-def test_a_challenger_that_was_not_evaluated_is_refused_with_what_to_run(metrics: dict[str, float]) -> None:
-    with pytest.raises(MindError, match="test_over_champion_hit_rate_at_50 for this night; run evaluate first"):
-        decide(metrics, 50, has_champion=True, is_champion=False)
+def test_of_several_that_pass_the_best_is_chosen_and_of_equals_the_oldest() -> None:
+    found = compared("3", {"10": BETTER, "9": BETTER, "4": DOUBTFUL})
+    assert promoted(found, judge(found, SECTION)) == "9"
+    better = {**found.metrics, "10": GOOD | {"hit_rate_at_50": 0.21}, "4": GOOD | {"hit_rate_at_50": 0.9}}
+    found = Comparison(**{**vars(found), "metrics": better})
+    assert promoted(found, judge(found, SECTION)) == "10"
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store") / "mlflow.db"
+def database(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    return Path(shutil.copy(empty_store, tmp_path_factory.mktemp("promotion")))
 
 
 @pytest.fixture
 def registry(database: Path, request: pytest.FixtureRequest) -> Registry:
-    """A registry of its own for each test, all in one store: to make a store takes seconds."""
+    """A registry of its own for each test, all in one store."""
     name = request.node.name.split("[")[0]
     artifacts = str(database.parent / "artifacts")
     return Registry(TrackingSection(uri=f"sqlite:///{database}", artifacts=artifacts, experiment=name, model_name=name))
 
 
-def registered(registry: Registry, key: str, metrics: dict[str, float], step: int = STEP) -> Version:
-    """A version whose run has these test metrics of the night; it is the challenger."""
+def registered(registry: Registry, key: str) -> Version:
+    """A version that is the challenger."""
     with registry.run(key, {"rate": 0.1}, {TRAINING_KEY: key}) as run_id:
-        registry.log(run_id, metrics, step)
+        pass
     return registry.register(run_id, {TRAINING_KEY: key})
+
+
+def decide(registry: Registry, version: Version, difference: tuple[float, float, float]) -> None:
+    """Compare the version with whoever is champion, with this outcome."""
+    found = compared(champion(registry), {version.number: difference})
+    promote(registry, DS, found, judge(found, SECTION))
 
 
 def champion(registry: Registry) -> str | None:
@@ -93,42 +143,57 @@ def tags(registry: Registry) -> dict[str, str]:
 
 
 def test_champions_follow_each_other_and_each_says_whom_it_replaced(registry: Registry) -> None:
-    first = registered(registry, "one", BETTER["popularity"])
-    promote(registry, DS, STEP, SECTION)
+    first = registered(registry, "one")
+    decide(registry, first, BETTER)
     assert champion(registry) == first.number
     assert tags(registry) | {"why": ""} == {"promoted_on": "2011-12-08", "replaced": "none", "why": ""}
 
-    registered(registry, "two", DOUBTFUL[CHAMPION])
-    promote(registry, DS, STEP, SECTION)
+    second = registered(registry, "two")
+    decide(registry, second, DOUBTFUL)
     assert champion(registry) == first.number
     assert tags(registry) == {}
+    assert "-0.0010" in registry.numbered(second.number).tags["verdict"]
+    run = registry.newest_run("comparison", DS.isoformat())
+    assert run is not None
+    assert (run["champion_before"], run["promoted"]) == (first.number, "none")
 
-    third = registered(registry, "three", BETTER[CHAMPION])
-    promote(registry, DS, STEP, SECTION)
-    promote(registry, DS, STEP, SECTION)  # run again, it changes nothing
+    third = registered(registry, "three")
+    decide(registry, third, BETTER)
     assert champion(registry) == third.number
     assert tags(registry)["replaced"] == first.number
     assert "+0.0200" in tags(registry)["why"]
+    run = registry.newest_run("comparison", DS.isoformat())
+    assert run is not None
+    assert (run["champion_before"], run["promoted"]) == (first.number, third.number)
+    kept = registry.read_json(run["run_id"], RECORD)
+    assert kept["verdicts"][third.number]["passed"]
+    assert {rule["name"]: rule["limit"] for rule in kept["verdicts"][third.number]["rules"]}["size_bytes"] == 2000.0
 
 
 def test_without_a_champion_a_doubtful_challenger_fails_the_gate(registry: Registry) -> None:
-    registered(registry, "one", DOUBTFUL["popularity"])
-    with pytest.raises(GateFailed, match="may not become the first champion: HitRate@50 differs") as told:
-        promote(registry, DS, STEP, SECTION)
+    version = registered(registry, "one")
+    with pytest.raises(GateFailed, match="version 1 may not become the first champion: HitRate@50 differs") as told:
+        decide(registry, version, DOUBTFUL)
     assert told.value.exit_code == 4
     assert champion(registry) is None
+    assert "-0.0010" in registry.numbered(version.number).tags["verdict"]
 
 
-def test_metrics_of_another_night_do_not_count(registry: Registry) -> None:
-    registered(registry, "one", BETTER["popularity"], step=STEP - 1)
-    with pytest.raises(MindError, match="run evaluate first"):
-        promote(registry, DS, STEP, SECTION)
-    assert champion(registry) is None
+def test_a_champion_that_changed_meanwhile_is_not_overthrown_by_an_old_comparison(registry: Registry) -> None:
+    first, second = registered(registry, "one"), registered(registry, "two")
+    stale = compared(None, {second.number: BETTER})
+    decide(registry, first, BETTER)
+    with pytest.raises(BrokenPromise, match="version 1 became champion while version 2 was compared with popularity"):
+        promote(registry, DS, stale, judge(stale, SECTION))
+    assert champion(registry) == first.number
 
 
-def test_without_a_challenger_there_is_nothing_to_promote(registry: Registry) -> None:
-    with pytest.raises(MindError, match=r"has no challenger .*run train first"):
-        promote(registry, DS, STEP, SECTION)
+def test_without_challengers_nothing_moves_and_nothing_is_written(registry: Registry) -> None:
+    decide(registry, registered(registry, "one"), BETTER)
+    before = registry.newest_run("comparison", DS.isoformat())
+    promote(registry, DS, compared("1", {}), {})
+    assert champion(registry) == "1"
+    assert registry.newest_run("comparison", DS.isoformat()) == before
 
 
 @contextmanager
@@ -144,21 +209,21 @@ def refusing(database: Path, table: str) -> Iterator[None]:
 
 
 def test_the_alias_moves_last(registry: Registry, database: Path) -> None:
-    first = registered(registry, "one", BETTER["popularity"])
-    promote(registry, DS, STEP, SECTION)
-    second = registered(registry, "two", BETTER[CHAMPION])
+    first = registered(registry, "one")
+    decide(registry, first, BETTER)
+    second = registered(registry, "two")
     with refusing(database, "model_version_tags"), pytest.raises(Exception, match="store is full"):
-        promote(registry, DS, STEP, SECTION)
+        decide(registry, second, BETTER)
     assert champion(registry) == first.number, "the alias moved before it was written down why"
-    promote(registry, DS, STEP, SECTION)
+    decide(registry, second, BETTER)
     assert champion(registry) == second.number
     assert tags(registry)["replaced"] == first.number
 
 
 def test_a_version_is_found_by_what_it_was_made_from(registry: Registry) -> None:
     assert registry.by_key("one") is None
-    first = registered(registry, "one", {})
-    registered(registry, "two", {})
+    first = registered(registry, "one")
+    registered(registry, "two")
     assert registry.by_key("one") == first
     assert registry.by_key("on") is None
 

@@ -11,16 +11,17 @@ import torch
 
 from mind.config import EvaluationSection
 from mind.errors import BrokenPromise
-from mind.evaluation import evaluate
+from mind.evaluation import evaluate, top_lists
 from mind.model import MIND, best_scores, save
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.training.assessment import POPULARITY, Assessment
+from mind.training.loader import TENSORS, read_split
 from mind.training.night import by_position, night_of
 from mind.training.scoring import ModelScorer, evaluation_batches
 from tests.training.small_night import manifest_of, write_file
 
-SECTION = EvaluationSection(cutoffs=(1, 2), main_cutoff=2, batch_size=2)
+SECTION = EvaluationSection(cutoffs=(1, 2), main_cutoff=2, batch_size=2, filter_seen=False)
 COUNTS = np.array([5, 9, 5, 0])
 """Of the items 2 to 5: popularity ranks them 3, then 2 or 4 by item id, then 5."""
 TARGETS = [3, 4, 2, 5, 4]
@@ -110,6 +111,72 @@ def test_a_model_is_measured_as_a_loop_over_all_items_says_and_unknown_items_com
     difference = assessment.difference("model", POPULARITY)
     assert difference["over_popularity_hit_rate_at_2"] == pytest.approx((wanted <= 2).mean() - (popularity <= 2).mean())
     assert difference["over_popularity_hit_rate_at_2_low"] <= difference["over_popularity_hit_rate_at_2_high"]
+
+
+def test_seen_items_do_not_compete_where_the_configuration_says_so(tmp_path: Path) -> None:
+    """Histories and targets: of the four rows one asks for a seen item and is left out, by all counts of rows."""
+    history = [[2, 3], [5, 0], [4, 4], [3, 0]]
+    file = write_file(tmp_path / "test.parquet", history, [[1]] * 4, [[4], [4], [4], [2]], group=2)
+    facts = {"item_features": {n.ITEM_ID: 6}, "profile_features": {"country": 3}}
+    night = manifest_of([], splits={"train": [], "validation": [], "test": [file]}, **facts)
+    save(small_model(6), tmp_path / "model", {})
+    filtered = SECTION.model_copy(update={"filter_seen": True})
+    found = {section.filter_seen: Assessment(night, COUNTS, np.arange(4), section) for section in (SECTION, filtered)}
+    # By popularity: 3, then 2, then 4, then 5. Without filter 4 has rank 3 for all and 2 has rank 2; with it 4 has
+    # rank 1 after [2, 3] and 3 after [5], and 2 rank 1 after [3].
+    assert found[False].metrics(POPULARITY)["rows"] == 4
+    assert found[False].metrics(POPULARITY)["hit_rate_at_2"] == 1 / 4
+    assert found[True].metrics(POPULARITY)["rows"] == 3
+    assert found[True].metrics(POPULARITY)["hit_rate_at_1"] == 2 / 3
+    assert found[True].metrics(POPULARITY)["hit_rate_at_2"] == 2 / 3
+    found[True].add("model", tmp_path / "model")
+    assert found[True].metrics("model")["rows"] == 3
+    assert found[True].difference("model", "model")["over_model_hit_rate_at_2"] == 0
+
+
+def test_what_the_lists_hold_and_who_is_served_by_hand(tmp_path: Path, manifest: Manifest) -> None:
+    """Popularity shows the items 3 and 2 to everybody; ranks of the targets are 1, 3, 2, 4, 3."""
+    told = Assessment(manifest, COUNTS, np.arange(4), SECTION).metrics(POPULARITY)
+    assert told["coverage_at_2"] == 2 / 4
+    assert told["gini_at_2"] == 1 / 2
+    assert told["top_1_per_cent_share_at_2"] == 1 / 2
+    assert "diversity_at_2" not in told
+    groups = {name: value for name, value in told.items() if name.startswith(("hit_rate_at_2_", "rows_"))}
+    assert groups == {
+        # Three counted items lie in the deciles 1, 4 and 7: 3, then 2, then 4. Item 5 was never chosen.
+        "hit_rate_at_2_decile_01": 1,
+        "rows_decile_01": 1,
+        "hit_rate_at_2_decile_04": 1,
+        "rows_decile_04": 1,
+        "hit_rate_at_2_decile_07": 0,
+        "rows_decile_07": 2,
+        "hit_rate_at_2_cold": 0,
+        "rows_cold": 1,
+        # The histories of the second and of the fourth row have one behaviour.
+        "hit_rate_at_2_history_from_01": 0,
+        "rows_history_from_01": 2,
+        "hit_rate_at_2_history_from_02": 2 / 3,
+        "rows_history_from_02": 3,
+    }
+
+
+@pytest.mark.parametrize("known", [6, 4, 3])
+def test_diversity_is_that_of_the_models_own_vectors(tmp_path: Path, manifest: Manifest, known: int) -> None:
+    """Of one known item no list of two can be made: then there is no diversity."""
+    model = small_model(known)
+    save(model, tmp_path / "model", {})
+    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment.add("model", tmp_path / "model")
+    found = assessment.metrics("model").get("diversity_at_2")
+    if known == 3:
+        assert found is None
+        return
+    with torch.no_grad():
+        vectors = model.item_vectors(torch.arange(2, known)).numpy()
+    batches = list(evaluation_batches(read_split(manifest, "test", TENSORS), 5))
+    lists = top_lists(ModelScorer(model, 4).scores(batches[0]), 2)
+    cosines = [vectors[one] @ vectors[other] for one, other in lists]
+    assert found == pytest.approx(1 - np.mean(cosines), abs=1e-5)
 
 
 def test_a_model_that_equals_itself_differs_by_nothing(tmp_path: Path, manifest: Manifest) -> None:

@@ -72,7 +72,7 @@ def main() -> None:
         rank = group.rank
     try:
         registry = Registry(exploding.tracking)
-        train_and_register(night, ds, registry, exploding.model, exploding.training, exploding.evaluation)
+        train_and_register(night, ds, registry, exploding.model, exploding.training, exploding.evaluation, {})
     except Diverged as error:
         (out / f"diverged-{rank}.txt").write_text(str(error))
 
