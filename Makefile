@@ -7,7 +7,7 @@ JARS_FROM ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jars demo night show explain data-check bench bench-tuples bench-train bench-retrieve doctor airflow test test-slow lint format tables package lock clean
+.PHONY: help setup jars demo night compare show explain data-check bench bench-tuples bench-train bench-retrieve quality doctor airflow test test-slow lint format tables package lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ demo: setup  ## one night on the bundled Online Retail log
 
 night: setup  ## one night: DS=YYYY-MM-DD CONFIG=conf/yours.toml
 	@$(BIN)/python -m mind.launch night --ds $(DS) --config $(CONFIG)
+
+compare: setup  ## challengers beside the champion on a night's test rows: DS=... (VERSIONS=3,5,7) CONFIG=...
+	@$(BIN)/python jobs/compare.py --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
 
 show: setup  ## print the command lines of a night: DS=... CONFIG=...
 	@$(BIN)/python -m mind.launch show $$($(BIN)/python -c "from mind.launch import STEPS; print(*STEPS)") --ds $(DS) --config $(CONFIG)
@@ -85,6 +88,9 @@ bench-train: setup .venv/.bench-ready  ## a training step beside torch-rechub's,
 
 bench-retrieve: setup .venv/.bench-ready  ## retrieval from 1 and 10 million items beside faiss and hnswlib (QUICK=1: 100,000)
 	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.retrieve
+
+quality: setup  ## all methods on three logs, three seeds, into build/quality.json; an hour or more (QUICK=1, ABLATION=1, DEVICE=cuda)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.quality --device $(or $(DEVICE),cpu) $(if $(QUICK),--quick) $(if $(ABLATION),--ablation)
 
 test: setup lint  ## lint, then the fast tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

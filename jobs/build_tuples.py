@@ -21,7 +21,7 @@ from mind.tuples.splits import windows
 def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     kept = standing(until(lake.read(BEHAVIOURS), ds), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
     sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples).persist()

@@ -15,7 +15,7 @@ from mind.tables import BEHAVIOURS, ITEMS, USERS, VOCABULARY
 def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     behaviours = until(lake.read(BEHAVIOURS), ds).persist()
     kept = standing(behaviours, source).persist()
     observed = observed_values(kept, behaviours)

@@ -18,7 +18,7 @@ def main(run: Run) -> None:
     registry = Registry(config.tracking)
     champion = registry.need(CHAMPION)
     model = serving_model(registry.folder(champion), champion.number)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     model.check_vocabulary(content_fingerprint(entries_below(lake.read(VOCABULARY), model.sizes)))
     vectors = embed_items(known_items(lake.read(ITEMS, ds), model.items), model)
     lake.replace(ITEM_VECTORS, stamped(vectors, ds, model), ds, ds)

@@ -22,7 +22,7 @@ def main(run: Run) -> None:
     registry, source = Registry(config.tracking), load_source(config.ingest.source)
     champion = registry.need(CHAMPION)
     model = serving_model(registry.folder(champion), champion.number)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     vocabulary = lake.read(VOCABULARY)
     model.check_vocabulary(content_fingerprint(entries_below(vocabulary, model.sizes)))
     kept = standing(until(lake.read(BEHAVIOURS), ds), source)

@@ -24,7 +24,7 @@ from mind.tracking.registry import Registry
 @job("explain")
 def main(run: Run) -> None:
     config, ds, user_id, item_id = run.config, run.ds, str(run.asked["user"]), run.asked["item"]
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     items = lake.read(ITEMS, ds)
     user = user_row(user_id, ds, lake.read(CANDIDATES, ds), lake.read(USER_INTERESTS, ds))
     if user[n.INTERESTS] is None:

@@ -22,7 +22,7 @@ from mind.tables import names as n
 def main(run: Run) -> None:
     config, user = run.config, str(run.asked["user"])
     source = load_source(config.ingest.source)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     log_path = config.ingest.path or source.path
     lake.add(FORGOTTEN, lambda held: request(held, user))
     refused = refused_events(lake.read_or_empty(QUARANTINE), read_raw_log(lake.spark, source, log_path), source, user)

@@ -13,7 +13,7 @@ from mind.tables import BEHAVIOURS, FORGOTTEN, QUARANTINE
 def main(run: Run) -> None:
     config = run.config
     source = load_source(config.ingest.source)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     raw = read_raw_log(lake.spark, source, config.ingest.path or source.path)
     forgotten = lake.read_or_empty(FORGOTTEN)
     night = ingest(raw, source, config.ingest, config.lake.time_zone, run.ds, forgotten)

@@ -10,7 +10,7 @@ from mind.storage.upkeep import maintain
 @job("maintain")
 def main(run: Run) -> None:
     config = run.config
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     first, last = last_days(run.ds, config.ingest.look_back_days)
     maintain(lake, first, last, config.maintenance.retention_days)
 

@@ -28,7 +28,7 @@ from mind.tables import (
 @job("publish")
 def main(run: Run) -> None:
     config, ds = run.config, run.ds
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     staged = lake.read(STAGED, ds).persist()
     publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
     kept = standing(until(lake.read(BEHAVIOURS), ds), load_source(config.ingest.source))

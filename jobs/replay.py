@@ -16,7 +16,7 @@ from mind.tables import BEHAVIOURS, CANDIDATES
 @job("replay")
 def main(run: Run) -> None:
     config, ds, other = run.config, run.ds, str(run.asked["other"])
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     first = lake.read(CANDIDATES, ds)
     second, night = named_lists(lake, other, ds)
     behaviours = lake.read(BEHAVIOURS)

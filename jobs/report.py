@@ -37,7 +37,7 @@ from mind.training.assessment import step_of
 @job("report")
 def main(run: Run) -> None:
     config, ds = run.config, run.ds
-    lake, registry = Lake(session(), config.lake.root), Registry(config.tracking)
+    lake, registry = Lake(session(), config.lake.root, config.lake.catalog), Registry(config.tracking)
     champion = registry.need(CHAMPION)
     model = serving_model(registry.folder(champion), champion.number)
     of_night = (QUARANTINE, ITEMS, USERS, ITEM_VECTORS, USER_INTERESTS, CANDIDATES)

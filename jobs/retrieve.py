@@ -22,7 +22,7 @@ def main(run: Run) -> None:
     registry, source = Registry(config.tracking), load_source(config.ingest.source)
     champion = registry.need(CHAMPION)
     model = serving_model(registry.folder(champion), champion.number)
-    lake = Lake(session(), config.lake.root)
+    lake = Lake(session(), config.lake.root, config.lake.catalog)
     vectors, interests = lake.read(ITEM_VECTORS, ds), lake.read(USER_INTERESTS, ds)
     check_versions(model, {ITEM_VECTORS.name: vectors, USER_INTERESTS.name: interests})
     items = lake.read(ITEMS, ds)

@@ -13,7 +13,7 @@ from mind.tables import CANDIDATES, FORGOTTEN, PUBLICATIONS
 
 @job("rollback")
 def main(run: Run) -> None:
-    ds, lake = run.ds, Lake(session(), run.config.lake.root)
+    ds, lake = run.ds, Lake(session(), run.config.lake.root, run.config.lake.catalog)
     now = lake.read(CANDIDATES).where(f"ds = DATE'{ds}'")
     seen = content_fingerprint(now)
     publications = lake.read(PUBLICATIONS)

@@ -25,6 +25,9 @@ class LakeSection(Section):
     """Where the tables lie."""
 
     root: str = Field(min_length=1, description="folder or URI that holds every table")
+    catalog: str = Field(
+        pattern=r"^(\w+(\.\w+)?)?$", description="schema or catalog.schema that names the tables too; empty: paths only"
+    )
     time_zone: str = Field(description="IANA time zone in which `ds` is a day")
 
     _zone = field_validator("time_zone")(known_zone)

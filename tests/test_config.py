@@ -77,7 +77,7 @@ def test_all_faults_are_told_at_once() -> None:
     ("overrides", "named"),
     [
         (["training.batch_size=1023"], ["batch_size 1023", "processes 2"]),
-        (["evaluation.main_cutoff=7"], ["main_cutoff 7", "[10, 20, 50, 100]"]),
+        (["evaluation.main_cutoff=7"], ["main_cutoff 7", "[10, 20, 50, 100, 1000]"]),
         (["tuples.files=3"], ["tuples.files 3", "training.processes 2"]),
         (["training.processes=3", "training.batch_size=999"], ["tuples.files 8", "training.processes 3"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mind.config import load
 from mind.redaction import redacted
+from mind.report.page import render
+from mind.tracking.lineage import resolved
+from mind.tracking.registry import Registry
+from tests.report.night_facts import facts
 
 ROOT = Path(__file__).resolve().parent.parent
 CANARY = "c4nary-in-the-mine"
@@ -80,3 +86,12 @@ def test_no_program_prints_or_writes_a_canary(tmp_path: Path) -> None:
     assert list((tmp_path / "logs").glob("*.jsonl"))
     assert "tracking.token" in heard["refusal"]
     assert "s3a://***@bucket/log" in heard["show"]
+
+
+def test_no_page_and_no_run_of_a_store_with_a_password_holds_it() -> None:
+    address = f"postgresql://mind:{CANARY}@db.invalid/mlflow"
+    config = load(overrides=[f"tracking.uri={address}", f"tracking.artifacts=s3://key:{CANARY}@bucket/runs"])
+    page = render(facts(places={"MLflow store": address}), people=True)
+    for told in (page, json.dumps(resolved(dict(config))), Registry(config.tracking).place):
+        assert CANARY not in told
+        assert "db.invalid/mlflow" in told

@@ -19,7 +19,8 @@ UNREADABLE_TIME = "unreadable_time"
 NO_USER = "no_user"
 NO_ITEM = "no_item"
 UNKNOWN_EVENT = "unknown_event_type"
-ALWAYS_BAD = (UNREADABLE_ROW, UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT)
+UNREADABLE_QUANTITY = "unreadable_quantity"
+ALWAYS_BAD = (UNREADABLE_ROW, UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT, UNREADABLE_QUANTITY)
 """Reasons that hold for every source and say that the log or its description is wrong."""
 
 _SEEN_BY_RULES = (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME)
@@ -83,7 +84,7 @@ def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
         n.RAW: as_json,
         n.EVENT_ID: F.md5(as_json),
         n.SOURCE_FILE: F.col(n.SOURCE_FILE),
-        n.QUANTITY: F.coalesce(F.expr(source.columns.quantity).try_cast("double"), F.lit(1.0)),
+        n.QUANTITY: _quantity(F.expr(source.columns.quantity)),
         n.ITEM_ATTRIBUTES: _values(source.item_attributes),
         n.ITEM_VALUES: _values(source.item_features),
         n.USER_VALUES: _values(source.user_features),
@@ -96,6 +97,12 @@ def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
     moment = _to_utc(F.col(n.EVENT_TIME), events.schema[n.EVENT_TIME].dataType, source)
     texts = {name: F.col(name).cast("string") for name in (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE)}
     return events.withColumns({**texts, n.EVENT_TIME: moment})
+
+
+def _quantity(given: Column) -> Column:
+    """The amount: 1 where the row gives none (null or blank), null where it gives one that is no number."""
+    absent = F.coalesce(F.trim(given.cast("string")), F.lit("")) == ""
+    return F.when(absent, F.lit(1.0)).otherwise(given.try_cast("double"))
 
 
 def _values(expressions: dict[str, str]) -> Column:
@@ -137,4 +144,5 @@ def _reason(source: Source, may_be_corrupt: bool) -> Column:
     rules += [(NO_USER, F.coalesce(F.trim(n.USER_ID), F.lit("")) == "")]
     rules += [(NO_ITEM, F.coalesce(F.trim(n.ITEM_ID), F.lit("")) == "")]
     rules += [(UNKNOWN_EVENT, ~F.coalesce(F.col(n.EVENT_TYPE).isin(known), F.lit(False)))]
+    rules += [(UNREADABLE_QUANTITY, F.col(f"`{_HIDDEN}{n.QUANTITY}`").isNull())]
     return F.coalesce(*[F.when(holds, F.lit(reason)) for reason, holds in rules])

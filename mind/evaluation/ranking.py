@@ -68,7 +68,7 @@ def top_lists(
     rows, size = scores_BV.shape
     # Columns in the order of ties: of equal scores the one further left is the better.
     column_item_V = np.argsort(_order(tie_order_V, size))
-    scores_BC = scores_BV[:, column_item_V].astype(np.result_type(scores_BV.dtype, np.float32), copy=False)
+    scores_BC = np.take(scores_BV, column_item_V, axis=1).astype(np.result_type(scores_BV, np.float32), copy=False)
     if excluded_BX is not None:
         excluded = _exclusions(excluded_BX, rows, size)
         row, place = np.nonzero(excluded != NO_ITEM)
@@ -90,12 +90,11 @@ def _best_columns(scores_BC: NDArray[Any], n: int) -> NDArray[np.int64]:
     rows, size = scores_BC.shape
     last_B1 = np.partition(scores_BC, size - n, axis=1)[:, size - n][:, None]
     chosen_BC = scores_BC >= last_B1
-    tied_B = chosen_BC.sum(axis=1) > n
-    if tied_B.any():
-        above_TC, level_TC = scores_BC[tied_B] > last_B1[tied_B], scores_BC[tied_B] == last_B1[tied_B]
-        room_T1 = n - above_TC.sum(axis=1, keepdims=True)
-        chosen_BC[tied_B] = above_TC | (level_TC & (np.cumsum(level_TC, axis=1) <= room_T1))
-    return np.nonzero(chosen_BC)[1].reshape(rows, n)
+    too_many_B = np.count_nonzero(chosen_BC, axis=1) - n
+    for row in np.flatnonzero(too_many_B):
+        level = np.flatnonzero(scores_BC[row] == last_B1[row])
+        chosen_BC[row, level[len(level) - too_many_B[row] :]] = False
+    return np.flatnonzero(chosen_BC).reshape(rows, n) % size
 
 
 def _order(tie_order_V: ArrayLike | None, size: int) -> NDArray[np.int64]:

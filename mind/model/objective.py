@@ -23,7 +23,7 @@ from mind.model.hashing import kept_entries
 from mind.model.history import bounded_history
 from mind.model.label_attention import label_attention
 from mind.model.losses import best_vector_softmax, hits
-from mind.model.recency import ages, weighted_mean
+from mind.model.recency import SMALLEST_WEIGHT, weighted_mean
 from mind.model.routing import routing_weights, squash
 from mind.model.rows import Behaviours, collected, grouped
 
@@ -38,12 +38,8 @@ class _Batch(NamedTuple):
     """A batch whose users stand in the order of their histories' lengths."""
 
     history_BL: Tensor
-    """Item indexes, packed to the left."""
-    place_BL: Tensor
-    """Row in a matrix of distinct items with a zero row in front; 0 for padding."""
+    """Item indexes, packed to the right: a column is as old in every row."""
     mask_BL: Tensor
-    age_BL: Tensor
-    """Behaviours of the row that come later; 0 for padding."""
     length_B: Tensor
     active_BK: Tensor
     distinct_U: Tensor
@@ -113,23 +109,18 @@ def _sums(
 ) -> tuple[Tensor, Tensor]:
     """Weighted sums of each user's behaviours before S, the last of them the mean for the head where the model has one
     [B, J or J + 1, D]; and the rows of negatives and targets [R, D]."""
-    weights_JT = weights_BJL.transpose(0, 1)[:, batch.mask_BL]
-    user_T, age_T = batch.behaviours.user_T, batch.age_BL[batch.mask_BL]
-    weight_T = None if model.recency is None else model.recency.weights(age_T)
-    mean = model.architecture.method == "youtube_dnn"
-    if weight_T is not None and not mean:
-        weights_JT = weights_JT * weight_T
-    if mean or model.architecture.context:
-        share_T = torch.ones_like(weights_JT[0]) if weight_T is None else weight_T
-        total_B = share_T.new_zeros(len(weights_BJL)).index_add(0, user_T, share_T)
-        mean_1T = (share_T / total_B[user_T]).unsqueeze(0)
-        weights_JT = mean_1T if mean else torch.cat([weights_JT, mean_1T])
-    sums_BJD, rows_RD = collected(behaved_UD, weights_JT, batch.behaviours)
+    width = batch.history_BL.shape[1]
+    weight_BL = batch.mask_BL.to(weights_BJL.dtype)
     if model.recency is not None:
-        weights_BLJ = weights_JT.new_zeros(*batch.history_BL.shape, len(weights_JT))
-        weights_BLJ = weights_BLJ.index_put((user_T, age_T), weights_JT.T)
-        width = batch.history_BL.shape[1]
-        sums_BJD = sums_BJD + torch.matmul(weights_BLJ.transpose(1, 2), model.recency.place_LD[:width])
+        weight_BL = weight_BL * model.recency.latest_weights(width)
+        weights_BJL = weights_BJL * weight_BL.unsqueeze(1)
+    mean = model.architecture.method == "youtube_dnn"
+    if mean or model.architecture.context:
+        mean_B1L = (weight_BL / weight_BL.sum(dim=1, keepdim=True).clamp_min(SMALLEST_WEIGHT)).unsqueeze(1)
+        weights_BJL = mean_B1L if mean else torch.cat([weights_BJL, mean_B1L], dim=1)
+    sums_BJD, rows_RD = collected(behaved_UD, weights_BJL.transpose(0, 1)[:, batch.mask_BL], batch.behaviours)
+    if model.recency is not None:
+        sums_BJD = sums_BJD + torch.matmul(weights_BJL, model.recency.latest_places(width))
     if behaved_UD is not item_UD:
         rows_RD = item_UD.index_select(0, batch.behaviours.row_R)
     return sums_BJD, rows_RD
@@ -142,7 +133,8 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
     found = grouped(torch.cat([item_T, negatives_N, target_B]))
     count = len(item_T)
     # Row-major order of the packed mask is that of the unpacked one: setting by it packs.
-    mask_BL = torch.arange(history_BL.shape[1], device=history_BL.device) < length_B.unsqueeze(1)
+    width = history_BL.shape[1]
+    mask_BL = torch.arange(width, device=history_BL.device) >= width - length_B.unsqueeze(1)
     packed_BL, place_BL = torch.zeros_like(mask_BL, dtype=torch.int64), torch.zeros_like(mask_BL, dtype=torch.int64)
     packed_BL[mask_BL] = item_T
     place_BL[mask_BL] = found.inverse_M[:count] + 1
@@ -154,9 +146,10 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
         order_T=found.order_M[found.order_M < count],
         first_U=count_U.cumsum(0) - count_U,
         row_R=found.inverse_M[count:],
+        place_BL=place_BL,
+        mask_BL=mask_BL,
     )
-    active_BK = model.active(length_B)
-    return _Batch(packed_BL, place_BL, mask_BL, ages(mask_BL), length_B, active_BK, found.value_U, behaviours)
+    return _Batch(packed_BL, mask_BL, length_B, model.active(length_B), found.value_U, behaviours)
 
 
 @torch.no_grad()
@@ -169,17 +162,18 @@ def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[T
     capsules = [mapped_UD.new_zeros(0, model.architecture.interests, mapped_UD.shape[1])]
     context = [mapped_UD.new_zeros(0, mapped_UD.shape[1])]
     for rows, longest in _buckets(batch.length_B):
-        mask_bl, age_bl = batch.mask_BL[rows, :longest], batch.age_BL[rows, :longest]
-        mapped_blD, weight_bl = functional.embedding(batch.place_BL[rows, :longest], mapped_UD), None
+        latest = (rows, slice(width - longest, width))
+        mask_bl, weight_bl = batch.mask_BL[latest], None
+        mapped_blD = functional.embedding(batch.behaviours.place_BL[latest], mapped_UD)
         if model.recency is not None:
-            mapped_LD = functional.linear(model.recency.place_LD, model.mapping_DD)
-            mapped_blD += mapped_LD[age_bl] * mask_bl.unsqueeze(2)
-            weight_bl = model.recency.weights(age_bl)
+            # Padding gets a place's vector too, but no weight.
+            mapped_blD += functional.linear(model.recency.latest_places(longest), model.mapping_DD)
+            weight_bl = model.recency.latest_weights(longest) * mask_bl
         context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
         if model.architecture.method == "youtube_dnn":
             capsules.append(context[-1].unsqueeze(1))
             continue
-        start_blK = model.start(batch.history_BL[rows, :longest], mapped_blD, salt)
+        start_blK = model.start(batch.history_BL[latest], mapped_blD, salt)
         weights_bKl = routing_weights(
             mapped_blD,
             mask_bl,
@@ -188,7 +182,7 @@ def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[T
             model.architecture.routing_iterations,
             weight_BL=weight_bl,
         )
-        weights_BKL[rows, :, :longest] = weights_bKl
+        weights_BKL[rows, :, width - longest :] = weights_bKl
         summed_bKl = weights_bKl if weight_bl is None else weights_bKl * weight_bl.unsqueeze(1)
         capsules.append(squash(FAST.product(summed_bKl.to(mapped_blD.dtype), mapped_blD)))
     return weights_BKL, torch.cat(capsules), torch.cat(context)

@@ -42,6 +42,14 @@ class Recency(nn.Module):
         """t_r of ages [...]: [..., D]."""
         return self.place_LD[age]
 
+    def latest_weights(self, count: int) -> Tensor:
+        """a_r [count] of the latest behaviours, from the oldest of them to the most recent."""
+        return self.log_weight_L[:count].exp().flip(0)
+
+    def latest_places(self, count: int) -> Tensor:
+        """t_r [count, D] of the latest behaviours, from the oldest of them to the most recent."""
+        return self.place_LD[:count].flip(0)
+
 
 def ages(mask_BL: Tensor) -> Tensor:
     """How many real behaviours of the row come later, [B, L]; 0 for padding, wherever it stands."""

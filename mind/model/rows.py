@@ -12,8 +12,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-BLOCK = 1024
-"""Behaviours whose rows are copied at a time, where a copy is needed."""
+BLOCK = 64
+"""Users whose behaviours' rows are copied at a time, where a copy is needed."""
 
 
 class Grouped(NamedTuple):
@@ -94,6 +94,10 @@ class Behaviours(NamedTuple):
     first_U: Tensor
     """Where in order_T each row begins."""
     row_R: Tensor
+    place_BL: Tensor
+    """Row of each behaviour plus 1, by user; 0 for padding."""
+    mask_BL: Tensor
+    """Where a behaviour stands in place_BL; its order by rows is that of row_T."""
 
 
 class _Collected(Function):
@@ -119,10 +123,11 @@ class _Collected(Function):
 
 
 def _dots(item_UD: Tensor, sum_BJD: Tensor, given: Behaviours) -> Tensor:
-    """Each behaviour's row times each of its user's gradients, [J, T], in blocks that fit a core's cache."""
-    blocks = zip(torch.split(given.row_T, BLOCK), torch.split(given.user_T, BLOCK), strict=True)
-    parts = [torch.bmm(sum_BJD[user_t], item_UD[row_t].unsqueeze(2)).squeeze(2) for row_t, user_t in blocks]
-    return torch.cat(parts).T
+    """Each behaviour's row times each of its user's gradients, [J, T], by blocks of users that fit a core's cache."""
+    padded_UD = torch.cat([item_UD.new_zeros(1, item_UD.shape[1]), item_UD])
+    blocks = zip(torch.split(given.place_BL, BLOCK), torch.split(sum_BJD, BLOCK), strict=True)
+    dots_BJL = torch.cat([torch.bmm(sum_bJD, padded_UD[place_bL].transpose(1, 2)) for place_bL, sum_bJD in blocks])
+    return dots_BJL.transpose(0, 1)[:, given.mask_BL]
 
 
 def collected(item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:

@@ -144,7 +144,7 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], columns: Sequence[str], to
     )
     return (
         f'<div class="scroll"><table class="heat" aria-label="{escape(told)}">'
-        f"<tr><th>behaviour</th>{head}</tr>{body}</table></div>"
+        f"<tr><th>behaviour, by interest</th>{head}</tr>{body}</table></div>"
     )
 
 

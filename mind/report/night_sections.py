@@ -90,7 +90,7 @@ def routing(facts: NightFacts) -> str:
     ]
     for person in facts.people:
         if person.routing:
-            columns = [f"interest {number + 1}" for number in range(len(person.routing[0][1]))]
+            columns = [f"{number + 1}" for number in range(len(person.routing[0][1]))]
             told = f"routing weights of user {person.user_id}"
             parts.append(f"<h3>User {escape(person.user_id)}</h3>{heat(person.routing[:HEATED], columns, told)}")
     return "".join(parts)

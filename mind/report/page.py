@@ -77,7 +77,7 @@ def _head(facts: NightFacts) -> str:
     )
     headline = f"Model version {escape(facts.model_version)}"
     if gain is not None:
-        headline += f" finds {abs(gain):.0%} {'more' if gain >= 0 else 'less'} than popularity"
+        headline += f" finds {100 * abs(gain):.0f} % {'more' if gain >= 0 else 'less'} than popularity"
     if facts.published:
         at = facts.publication["published_at"][:16]
         lead = f"Readers see this night: {escape(facts.publication['action'])} at {escape(at)} UTC, table version "

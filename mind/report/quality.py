@@ -102,11 +102,10 @@ def rules(facts: NightFacts) -> str:
         crowned = number == kept["promoted"]
         became = "became champion" if crowned else "did not become champion"
         pill = f'<span class="pill {"good" if crowned else "flat"}">{became}</span>'
-        head = '<tr><th>rule</th><th class="n">value</th><th></th><th class="n">limit</th><th></th></tr>'
+        head = '<tr><th>rule</th><th></th><th class="n">value</th><th></th><th class="n">limit</th></tr>'
         body = "".join(
-            f"<tr><td>{escape(rule['name'].replace('_', ' '))}</td>{_number(rule['value'])}"
-            f'<td class="word soft">{escape(rule["says"])}</td>{_number(rule["limit"])}'
-            f"<td>{_mark(rule['passed'])}</td></tr>"
+            f"<tr><td>{escape(rule['name'].replace('_', ' '))}</td><td>{_mark(rule['passed'])}</td>"
+            f'{_number(rule["value"])}<td class="word soft">{escape(rule["says"])}</td>{_number(rule["limit"])}</tr>'
             for rule in verdict["rules"]
         )
         parts.append(
@@ -125,12 +124,12 @@ def gates(facts: NightFacts) -> str:
     if not facts.gates:
         return "<p>This night was not published, so no gates are kept.</p>"
     body = "".join(
-        f'<tr><td>{escape(gate["name"].replace("_", " "))}</td><td class="n">{gate["value"]:,.5g}</td>'
-        f'<td class="soft">{escape(gate["rule"])}</td><td>{_mark(bool(gate["passed"]))}</td></tr>'
+        f"<tr><td>{escape(gate['name'].replace('_', ' '))}</td><td>{_mark(bool(gate['passed']))}</td>"
+        f'<td class="n">{gate["value"]:,.5g}</td><td class="word soft">{escape(gate["rule"])}</td></tr>'
         for gate in sorted(facts.gates, key=lambda gate: bool(gate["passed"]))
     )
     return (
-        f'<div class="scroll"><table><tr><th>gate</th><th class="n">value</th><th>rule</th><th></th></tr>{body}'
+        f'<div class="scroll"><table><tr><th>gate</th><th></th><th class="n">value</th><th>rule</th></tr>{body}'
         "</table></div>"
     )
 
@@ -165,7 +164,7 @@ def coverage(facts: NightFacts) -> str:
     parts.append('<div class="columns">')
     for title, pattern in (
         (
-            f"HitRate@{at} by popularity of the target (targets), the most chosen tenth of the items first",
+            f"HitRate@{at} by popularity of the target (targets), most chosen items first",
             r"decile_\d+|cold",
         ),
         (f"HitRate@{at} by length of the history (targets), at least so many behaviours", r"history_from_\d+"),

@@ -21,7 +21,8 @@ h2 { font-size: 1.25rem; letter-spacing: -.01em; margin: 0 0 .15rem } h3 { font-
 p { margin: .3rem 0 .8rem } .lead { font-size: 1.08rem; color: var(--soft); max-width: 54rem }
 .soft, figcaption, .said { color: var(--soft); font-size: .9rem }
 .eyebrow { color: var(--soft); font-size: .85rem; letter-spacing: .04em; text-transform: uppercase }
-.pill { display: inline-block; border-radius: 99px; padding: .1rem .7rem; font-size: .85rem; font-weight: 600 }
+.pill { display: inline-block; border-radius: 99px; padding: .1rem .7rem; font-size: .85rem; font-weight: 600;
+  white-space: nowrap; text-transform: none; letter-spacing: 0 }
 .pill.good { background: var(--good-soft); color: var(--good) } .pill.bad { background: var(--bad-soft);
   color: var(--bad) } .pill.flat { background: var(--line); color: var(--soft) }
 nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 1.2rem 0; font-size: .92rem }
@@ -34,11 +35,12 @@ section { padding: 1.3rem 1.4rem 1.4rem; margin: 0 0 1.1rem; scroll-margin-top: 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: .4rem 2rem }
 .columns > * { min-width: 0 }
 .scroll { overflow-x: auto; margin: .6rem 0; max-width: 100% }
-table { border-collapse: collapse; font-size: .92rem; min-width: 100% }
+table { border-collapse: collapse; font-size: .92rem; min-width: 100%;
+  overflow-wrap: break-word } td:first-child { min-width: 8rem }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: .82rem; vertical-align: bottom }
 td, th { padding: .32rem .9rem .32rem 0; border-bottom: 1px solid var(--line) } tr:last-child td { border-bottom: 0 }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal }
-td.word { white-space: nowrap; overflow-wrap: normal } .ours td { font-weight: 600 }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+td.word { white-space: nowrap } .ours td { font-weight: 600 }
 code { font: .86em ui-monospace, SFMono-Regular, Menlo, monospace }
 figure { margin: .6rem 0 0 } figcaption { margin-top: .3rem } svg { display: block; width: 100%; height: auto }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .strong { fill: var(--ink); font-weight: 600 }
@@ -50,12 +52,12 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .strong { f
 .bar .whisker::before, .bar .whisker::after { content: ""; position: absolute; top: -5px; height: 8px;
   border-left: 2px solid var(--ink) } .bar .whisker::before { left: 0 } .bar .whisker::after { right: 0 }
 .bar .value { font-variant-numeric: tabular-nums; text-align: right; min-width: 4.4rem }
-.heat td { border: 1px solid var(--card); padding: .2rem .5rem; text-align: center; font-size: .82rem;
-  font-variant-numeric: tabular-nums; min-width: 3.2rem } .heat td.name { text-align: left; max-width: 16rem;
+.heat td { border: 1px solid var(--card); padding: .2rem .3rem; text-align: center; font-size: .82rem;
+  font-variant-numeric: tabular-nums; min-width: 2.7rem } .heat td.name { text-align: left; max-width: 16rem;
   border-bottom-color: var(--line); font-size: .86rem }
 .heat .w { background: color-mix(in srgb, var(--accent) var(--share), var(--card)) } .heat .w.high { color: #fff }
 @media (prefers-color-scheme: dark) { .heat .w.high { color: #0f1318 } }
-.heat th.n { text-align: center }
+.heat th.n { text-align: center; padding-right: 0 }
 .beside figure { display: grid; grid-template-columns: minmax(0, 34rem) minmax(12rem, 1fr); gap: .5rem 2rem;
   align-items: center }
 .interest { border-left: 4px solid var(--mark); padding: .1rem 0 .1rem .8rem; margin: .6rem 0 }

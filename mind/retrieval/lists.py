@@ -5,6 +5,7 @@ Shapes: V items, D dimensions, C clusters, S lists.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def default_clusters(size: int) -> int:
 
     At 10 million items a user read 1.7 times as many items at 2 sqrt(V) directions (6,327), for the same recall.
     """
-    return max(1, round(2 * size**0.5), size // _ITEMS_OF_A_CLUSTER)
+    return max(1, round(2 * math.sqrt(size)), size // _ITEMS_OF_A_CLUSTER)
 
 
 def _lists(first_C: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

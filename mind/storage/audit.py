@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType
 
 from mind.storage.spark_schema import arrow_schema
 from mind.tables import Contract, ContractError
@@ -41,7 +42,19 @@ def content_fingerprint(frame: DataFrame) -> str:
 
     Only columns that Spark can hash: no maps.
     """
-    hashed = F.xxhash64(*frame.columns).cast("decimal(38,0)")
+    parts = [part for field in frame.schema for part in _hashed(F.col(f"`{field.name}`"), field.dataType)]
+    hashed = F.xxhash64(*parts).cast("decimal(38,0)")
     found = frame.agg(F.count(F.lit(1)).alias("rows"), F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
     assert found is not None
     return f"{found['rows']}-{int(found['sum']) % 2**64:016x}"
+
+
+def _hashed(column: Column, kind: DataType) -> list[Column]:
+    """What is hashed of a value: Spark's hash passes over nulls and over the bounds of arrays, so both stand beside it.
+
+    Where in an array a null stands is not seen: no contract has nulls there.
+    """
+    if not isinstance(kind, ArrayType):
+        return [column.isNull(), column]
+    inner = [F.transform(column, F.size)] if isinstance(kind.elementType, ArrayType) else []
+    return [F.coalesce(F.size(column), F.lit(-1)), *inner, column]

@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise, MindError
 from mind.storage.audit import check_rows, promised_columns
+from mind.storage.leftovers import clear_leftover, strange_folder
 from mind.storage.spark_schema import spark_schema
 from mind.tables import Contract, ContractError
 
@@ -40,17 +41,69 @@ PROPERTIES = {
 
 
 class Lake:
-    """The tables under one root."""
+    """The tables under one root, each also under a name of a catalog if one is given.
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
-        self.spark = spark
+    catalog: `schema` or `catalog.schema`; empty: paths only. A table of a catalog is read by its name and has its files
+    under the root as well: commits go there, readers without Spark find it there, and a table that was made without
+    the catalog is entered into it.
+    """
+
+    def __init__(self, spark: SparkSession, root: str, catalog: str = "") -> None:
+        self.spark, self.catalog = spark, catalog
+        self._placed: set[str] = set()
         self.root = (root if "://" in root else str(Path(root).resolve())).rstrip("/")
 
     def path(self, contract: Contract) -> str:
         return f"{self.root}/{contract.name}"
 
+    def name(self, contract: Contract) -> str:
+        """What SQL calls the table."""
+        if not self.catalog:
+            return f"delta.`{self.path(contract)}`"
+        return ".".join(f"`{part}`" for part in (*self.catalog.split("."), contract.name))
+
+    def table(self, contract: Contract) -> DeltaTable:
+        """The table for what only Delta does: history, deletes, compaction."""
+        return DeltaTable.forPath(self.spark, self.path(contract))
+
     def exists(self, contract: Contract) -> bool:
-        return bool(DeltaTable.isDeltaTable(self.spark, self.path(contract)))
+        if not self.catalog:
+            return bool(DeltaTable.isDeltaTable(self.spark, self.path(contract)))
+        if self.spark.catalog.tableExists(self.name(contract)):
+            self._check_place(contract)
+            return True
+        there = bool(DeltaTable.isDeltaTable(self.spark, self.path(contract)))
+        if there:
+            self._enter(contract)
+        return there
+
+    def _check_place(self, contract: Contract) -> None:
+        """Raises MindError where the name stands for a table that lies elsewhere: it would be read, and not written."""
+        if contract.name in self._placed:
+            return
+        detail = self.spark.sql(f"DESCRIBE DETAIL {self.name(contract)}").first()
+        assert detail is not None
+        if detail["location"].removeprefix("file://").removeprefix("file:") != self.path(contract):
+            raise MindError(
+                f"table {self.name(contract)} lies at {detail['location']}, lake.root wants it at "
+                f"{self.path(contract)}; change lake.root or lake.catalog"
+            )
+        self._placed.add(contract.name)
+
+    def _enter(self, contract: Contract) -> None:
+        """Enter the table at its path into the catalog, whose schema keeps its files under the root."""
+        schema = ".".join(f"`{part}`" for part in self.catalog.split("."))
+        place = self.root.replace("\\", "\\\\").replace("'", "\\'")
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema} LOCATION '{place}'")
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.name(contract)} USING delta LOCATION '{place}/{contract.name}'"
+        )
+
+    def frame(self, contract: Contract, version: int | None = None) -> DataFrame:
+        """The table as it is, or as it was in a version."""
+        reader = self.spark.read.format("delta")
+        reader = reader if version is None else reader.option("versionAsOf", version)
+        return reader.table(self.name(contract)) if self.catalog else reader.load(self.path(contract))
 
     def read(self, contract: Contract, ds: date | None = None) -> DataFrame:
         """The table, or its rows of one `ds`.
@@ -62,7 +115,7 @@ class Lake:
             raise MindError(
                 f"table {contract.name} does not exist at {self.path(contract)}; run {contract.produced_by} first"
             )
-        frame = self.spark.read.format("delta").load(self.path(contract))
+        frame = self.frame(contract)
         if ds is None:
             return frame
         frame = frame.where(F.col("ds") == F.lit(ds))
@@ -78,7 +131,7 @@ class Lake:
 
     def version(self, contract: Contract) -> int:
         """The version of the table that a reader sees now."""
-        return int(DeltaTable.forPath(self.spark, self.path(contract)).history(1).first()["version"])
+        return int(self.table(contract).history(1).first()["version"])
 
     def replace(
         self, contract: Contract, frame: DataFrame, first: date, last: date, *, may_be_empty: bool = False
@@ -129,7 +182,7 @@ class Lake:
         self._create(contract)
         for attempt in range(1, ATTEMPTS + 1):
             read = self.version(contract)
-            held = self.spark.read.format("delta").option("versionAsOf", read).load(self.path(contract))
+            held = self.frame(contract, read)
             fresh = promised_columns(contract, make(held)).persist()
             try:
                 rows = check_rows(contract, fresh)
@@ -165,6 +218,8 @@ class Lake:
         for key, value in PROPERTIES.items():
             maker = maker.property(key, value)
         self._with_retries(contract, maker.execute)
+        if self.catalog:
+            self._enter(contract)
 
     def _overwrite(self, contract: Contract, frame: DataFrame, where: str) -> None:
         writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", where)
@@ -185,30 +240,11 @@ class Lake:
                 if not conflict:
                     raise
                 if attempt == ATTEMPTS and half_made:
-                    raise self._strange_folder(contract) from error
+                    raise strange_folder(contract, self.path(contract)) from error
                 if attempt == ATTEMPTS:
                     raise
                 log.warning("%s: another writer was first (%s), trying again", contract.name, conflict.group(0))
                 time.sleep(attempt)
                 if half_made and attempt == ATTEMPTS - 1:
-                    self._clear_leftover(contract)
+                    clear_leftover(self.spark, contract, self.path(contract))
         raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _strange_folder(self, contract: Contract) -> MindError:
-        return MindError(
-            f"table {contract.name}: {self.path(contract)} holds files but no Delta table; move them away, or set "
-            "lake.root to another place"
-        )
-
-    def _clear_leftover(self, contract: Contract) -> None:
-        """Remove the log folder of a writer that was killed before its first commit; Delta never would."""
-        assert self.spark.sparkContext._jvm is not None
-        path = self.spark.sparkContext._jvm.org.apache.hadoop.fs.Path(self.path(contract))
-        files = path.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
-        commits = path.suffix("/_delta_log")
-        names = [status.getPath().getName() for status in files.listStatus(path)]
-        if names == ["_delta_log"] and not any(
-            status.getPath().getName()[0].isdigit() for status in files.listStatus(commits)
-        ):
-            log.warning("%s: removing the empty log that a killed writer left", contract.name)
-            files.delete(commits, True)

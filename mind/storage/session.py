@@ -21,8 +21,8 @@ PROMISED = {
 }
 """Answers must not depend on the host's time zone, on silent casts or on files that went missing."""
 QUICKER = {
-    # Histories are collected per user from rows that are sorted by user anyway, so a hash map in between is work done
-    # twice. Its part in the speed of the tuples was not measured alone.
+    # Histories are collected per user from rows that are sorted as histories are: without a hash map in between, which
+    # would be work done twice and promises no order.
     "spark.sql.execution.useObjectHashAggregateExec": "false",
 }
 

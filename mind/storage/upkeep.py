@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import date
 
-from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
@@ -28,7 +27,7 @@ def rows_at(lake: Lake, contract: Contract, version: int, ds: date) -> DataFrame
         MindError: the version is not there any more.
     """
     try:
-        old = lake.spark.read.format("delta").option("versionAsOf", version).load(lake.path(contract))
+        old = lake.frame(contract, version)
         rows = old.where(F.col("ds") == F.lit(ds)).persist()
         rows.count()
     except (PySparkException, Py4JJavaError) as error:
@@ -45,7 +44,7 @@ def delete(lake: Lake, contract: Contract, column: str, values: list[str]) -> in
 
     Earlier versions hold them until VACUUM.
     """
-    table = DeltaTable.forPath(lake.spark, lake.path(contract))
+    table = lake.table(contract)
     rows = int(table.toDF().where(F.col(column).isin(values)).count())
     if rows:
         lake._with_retries(contract, lambda: table.delete(F.col(column).isin(values)))
@@ -76,7 +75,7 @@ def maintain(lake: Lake, first: date, last: date, retention_days: int) -> list[s
 
 
 def _maintain(lake: Lake, contract: Contract, first: date, last: date, retention_days: int) -> None:
-    table = DeltaTable.forPath(lake.spark, lake.path(contract))
+    table = lake.table(contract)
     keep(lake, contract, retention_days)
     whole = table.optimize()
     if contract.partition:
@@ -90,7 +89,7 @@ def _maintain(lake: Lake, contract: Contract, first: date, last: date, retention
 
 def keep(lake: Lake, contract: Contract, retention_days: int) -> None:
     """Let the table spare what it replaced for so many days; no commit where it does already."""
-    place, due = f"delta.`{lake.path(contract)}`", f"interval {retention_days} days"
+    place, due = lake.name(contract), f"interval {retention_days} days"
     held = {row["key"]: row["value"] for row in lake.spark.sql(f"SHOW TBLPROPERTIES {place}").collect()}
     if any(held.get(name) != due for name in KEPT_FOR):
         pairs = ", ".join(f"'{name}' = '{due}'" for name in KEPT_FOR)

@@ -43,22 +43,16 @@ def build_tuples(sequences: DataFrame, section: TuplesSection) -> DataFrame:
     A target needs a history of at least one behaviour strictly before it. Of each user and split at most
     `targets_per_user` are kept, the most recent or some chosen by chance, so that heavy users do not dominate.
     """
-    # Arrays of a user ride along by reference: nothing after the explosion sorts, shuffles or copies them whole.
-    exploded = sequences.select(n.USER_ID, ITEMS, TIMES, PROFILES, _usable().alias(TARGETS)).select(
-        n.USER_ID,
-        ITEMS,
-        TIMES,
-        PROFILES,
-        F.col(TARGETS)[n.SPLIT].alias(_SPLIT_OF),
-        F.posexplode(TARGETS).alias(_PLACE, _TARGET),
-    )
-    split, place = _split_and_place(section)
+    # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
+    # costs its events times the limit, not the square of its events.
+    arrays = (n.USER_ID, ITEMS, TIMES, PROFILES)
+    usable = sequences.select(*arrays, _usable().alias(TARGETS))
+    kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
-    kept = exploded.where(place < section.targets_per_user)
     columns = history_columns(events_before(target[n.EVENT_TIME]), section.history_length)
     return kept.select(
         n.USER_ID,
-        F.element_at(F.array(*[F.lit(name) for name in SPLITS]), split + 1).alias(n.SPLIT),
+        F.element_at(F.array(*[F.lit(name) for name in SPLITS]), _split(section) + 1).alias(n.SPLIT),
         target[n.ITEM_ID].alias(n.ITEM_ID),
         target[n.EVENT_ID].alias(n.EVENT_ID),
         target[n.EVENT_TIME].alias(n.TARGET_TIME),
@@ -109,13 +103,20 @@ def _usable() -> Column:
     return F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
 
 
-def _split_and_place(section: TuplesSection) -> tuple[Column, Column]:
-    """Number of a target's split in `SPLITS` and its place in that split, from 0, once the targets are exploded."""
-    place, split = F.col(_PLACE), F.col(f"`{_TARGET}`")[n.SPLIT]
+def _kept(section: TuplesSection) -> Column:
+    """The targets that the limit lets in: of each split the greatest, which come first; test, validation, train."""
+    limit = section.targets_per_user
     if section.split == "last":
-        return F.when(place == 0, 2).when(place == 1, 1).otherwise(0), F.greatest(place - 2, F.lit(0))
-    # The greatest targets come first, so each split is a stretch of the array: test, then validation, then train.
-    return split, place - F.array_position(_SPLIT_OF, split) + 1
+        return F.slice(TARGETS, 1, limit + 2)
+    stretches = [_of_split(number) for number in (2, 1, 0)]
+    return F.concat(*[F.slice(stretch, 1, limit) for stretch in stretches])
+
+
+def _split(section: TuplesSection) -> Column:
+    """Number of a target's split in `SPLITS`, once the targets are exploded."""
+    if section.split == "last":
+        return F.when(F.col(_PLACE) == 0, 2).when(F.col(_PLACE) == 1, 1).otherwise(0)
+    return F.col(f"`{_TARGET}`")[n.SPLIT]
 
 
 def _number_in(split: str, section: TuplesSection) -> Column:
@@ -125,3 +126,7 @@ def _number_in(split: str, section: TuplesSection) -> Column:
             return F.greatest(usable - 2, F.lit(0))
         return (usable > SPLITS[::-1].index(split)).cast("int")
     return F.size(F.filter(_SPLIT_OF, lambda number: number == SPLITS.index(split)))
+
+
+def _of_split(number: int) -> Column:
+    return F.filter(TARGETS, lambda target: target[n.SPLIT] == number)

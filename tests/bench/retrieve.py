@@ -1,11 +1,11 @@
 """Retrieval against faiss and hnswlib on one million clustered items with spread norms: `make bench-retrieve`.
 
-The world: unit vectors scattered around as many directions as there are 500 items, of very uneven sizes, times a
-log-normal norm (sigma 0.3). A user has three interests, each near a random item. Shapes: V items, D dimensions.
+The world is that of `clustered_items`. Shapes: V items, D dimensions.
 
 Everything runs on one thread in one process, the rivals in turn, three rounds. Ratios are of CPU seconds, which
 on an idle machine are the seconds of the clock; so a busy machine favours nobody. faiss and hnswlib are timed for
-the search alone; ours for the whole list: merged by item, scored exactly, sorted. Latency is by the clock.
+the search alone; ours for the whole list: merged by item, scored exactly, sorted. Latency is by the
+clock, of one user alone: interests by a model with as many items (untrained, history of 50), then the list.
 
 QUICK=1 takes 100,000 items and leaves out the 10 million; the names of its numbers say 100k.
 """
@@ -19,52 +19,27 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 import argparse
 import gc
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import faiss
 import hnswlib
 import numpy as np
+import torch
 
+from mind.model import MIND
 from mind.retrieval import Candidates, Catalogue, ExactIndex, choose, recall, top_candidates, top_candidates_batch
+from tests.bench.clustered_items import DIMENSION, INTERESTS, catalogue_of, users
 from tests.bench.record import record
+from tests.bench.retrieve_night import night
 
-DIMENSION = 64
-INTERESTS = 3
+HISTORY = 50
+MODEL_ITEMS = 1_000_000
 RECALL = 0.99
 ROUNDS = 3
-
-
-def world(size: int, seed: int = 0) -> np.ndarray:
-    """float32 [V, D]."""
-    rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((max(1, size // 500), DIMENSION), dtype=np.float32)
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    shares = np.sqrt(rng.zipf(1.3, len(centres)).clip(max=200))
-    cluster_V = rng.choice(len(centres), size, p=shares / shares.sum())
-    vectors_VD = np.empty((size, DIMENSION), dtype=np.float32)
-    for start in range(0, size, 1 << 18):
-        part = slice(start, min(size, start + (1 << 18)))
-        items = rng.standard_normal((part.stop - start, DIMENSION), dtype=np.float32) * np.float32(0.6 / DIMENSION**0.5)
-        items += centres[cluster_V[part]]
-        items *= (rng.lognormal(0, 0.3, (len(items), 1)) / np.linalg.norm(items, axis=1, keepdims=True)).astype("f4")
-        vectors_VD[part] = items
-    return vectors_VD
-
-
-def users(vectors_VD: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    """For each user unit vectors, float32 [3, D]."""
-    rng = np.random.default_rng(seed)
-    near = vectors_VD[rng.integers(0, len(vectors_VD), count * INTERESTS)]
-    near = near / np.linalg.norm(near, axis=1, keepdims=True)
-    near += rng.standard_normal(near.shape, dtype=np.float32) * np.float32(0.5 / DIMENSION**0.5)
-    near /= np.linalg.norm(near, axis=1, keepdims=True)
-    return list(near.reshape(count, INTERESTS, DIMENSION))
-
-
-def catalogue_of(size: int) -> Catalogue:
-    return Catalogue.build([f"{item:09d}" for item in range(size)], world(size), model_version="1", vocabulary="bench")
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -81,7 +56,18 @@ def lists(interests: Sequence[np.ndarray], catalogue: Catalogue, index: Any, wan
 
 def one_user_ms(catalogue: Catalogue, index: Any, interests: Sequence[np.ndarray], wanted: int) -> tuple[float, float]:
     """The 99th percentile and the median of one user alone, by the clock; the first calls warm up."""
-    times = [seconds(lambda one=one: top_candidates(one, [], catalogue, index, wanted))[1] for one in interests]
+    torch.set_num_threads(1)
+    size = min(catalogue.size, MODEL_ITEMS)  # more would only take memory: a history reads 50 rows
+    network = MIND(item_features_VF=torch.arange(size)[:, None], feature_sizes=[size], history_length=HISTORY)
+    histories = torch.randint(2, size, (len(interests), 1, HISTORY), generator=torch.Generator().manual_seed(3))
+    nobody = torch.empty((1, 0), dtype=torch.int32)
+
+    def serve(history_BL: torch.Tensor, searched: np.ndarray) -> None:
+        network.infer(history_BL, nobody)
+        top_candidates(searched, [], catalogue, index, wanted)
+
+    calls = zip(histories, interests, strict=True)
+    times = [seconds(lambda pair=pair: serve(*pair))[1] for pair in calls]
     return float(np.quantile(times[5:], 0.99)) * 1e3, float(np.median(times[5:])) * 1e3
 
 
@@ -107,10 +93,10 @@ def show(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def compare(size: int, count: int, wanted: int, name: str) -> None:
+def compare(size: int, count: int, wanted: int, name: str, folder: Path) -> None:
     """Exact and approximate lists against IndexFlatIP, IndexIVFFlat and hnswlib, on one thread."""
     faiss.omp_set_num_threads(1)
-    catalogue = catalogue_of(size)
+    catalogue = catalogue_of(size, folder)
     vectors_VD = catalogue.vectors_VD
     sample, crowd = users(vectors_VD, 128, seed=1), users(vectors_VD, count, seed=2)
     exact = ExactIndex.build(catalogue)
@@ -174,7 +160,8 @@ def against_ivf(
 
     cpu, reached, effort = until_recall([4 * 2**step for step in range(9) if 4 * 2**step < count], probe, best, least)
     show(f"faiss IVF: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, {effort} of {count} lists")
-    keep(name, "ivf", "approx.over_ivf_equal_recall", cpu / len(few) * 1e3 / ours_ms, reached)
+    ratio = cpu / len(few) * 1e3 / ours_ms
+    record({f"retrieve.{name}.approx.over_ivf_equal_recall": ratio, f"retrieve.{name}.ivf.recall": reached})
 
 
 def against_hnswlib(
@@ -206,16 +193,26 @@ def against_hnswlib(
     show(
         f"hnswlib: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, ef {effort}, built in {built:.0f} CPU s"
     )
-    keep(name, "hnswlib", "approx.over_hnswlib", cpu / len(few) * 1e3 / ours_ms, reached)
+    ratio = cpu / len(few) * 1e3 / ours_ms
+    record({f"retrieve.{name}.approx.over_hnswlib": ratio, f"retrieve.{name}.hnswlib.recall": reached})
 
 
-def keep(name: str, rival: str, key: str, ratio: float, reached: float) -> None:
-    record({f"retrieve.{name}.{key}": ratio, f"retrieve.{name}.{rival}.recall": reached})
+def growth(size: int, wanted: int, folder: Path) -> None:
+    """Rows of the table: what a million users cost, by users at once."""
+    catalogue = catalogue_of(size, folder)
+    sample, crowd = users(catalogue.vectors_VD, 64, seed=1), users(catalogue.vectors_VD, 1024, seed=2)
+    index, exact = choose(catalogue, "ivf", RECALL, 0, sample, wanted), ExactIndex.build(catalogue)
+    for count in (128, 1024):
+        for kind, asked, searched in (("exact", exact, crowd[: count // 8]), ("approx", index, crowd[:count])):
+            cpu, _, _ = seconds(lambda asked=asked, searched=searched: lists(searched, catalogue, asked, wanted))
+            hours = cpu / len(searched) * 1e6 / 3600
+            show(f"{size:>9,} items, {len(searched):>5,} users at once, {kind}: {hours:.2f} core hours a million users")
+            record({f"retrieve.cost.{called(size)}.{len(searched)}_users.{kind}.core_hours_per_million": hours})
 
 
-def latency(size: int, wanted: int, name: str) -> None:
+def latency(size: int, wanted: int, name: str, folder: Path) -> None:
     """One user alone in a larger catalogue."""
-    catalogue = catalogue_of(size)
+    catalogue = catalogue_of(size, folder)
     sample, crowd = users(catalogue.vectors_VD, 32, seed=1), users(catalogue.vectors_VD, 205, seed=2)
     built, _, index = seconds(lambda: choose(catalogue, "ivf", RECALL, 0, sample, wanted))
     slowest, middle = one_user_ms(catalogue, index, crowd, wanted)
@@ -239,10 +236,15 @@ def main() -> None:
     options.add_argument("--users", type=int, default=256 if quick else 2048)
     options.add_argument("--wanted", type=int, default=1000, help="N")
     asked = options.parse_args()
-    compare(asked.items, asked.users, asked.wanted, called(asked.items))
-    gc.collect()
-    if asked.large:
-        latency(asked.large, asked.wanted, called(asked.large))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        compare(asked.items, asked.users, asked.wanted, called(asked.items), folder)
+        for size in (asked.items // 10, asked.items // 3):
+            growth(size, asked.wanted, folder)
+        record(night(folder, items=asked.items // 10, users=asked.users * 4, wanted=asked.wanted))
+        gc.collect()
+        if asked.large:
+            latency(asked.large, asked.wanted, called(asked.large), folder)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_the_lists_are_what_an_exhaustive_search_finds(first: tuple[World, str],
 
 def test_no_model_file_is_a_pickle(first: tuple[World, str]) -> None:
     files = {path.suffix for path in (first[0].folder / "mlflow" / "artifacts").rglob("*") if path.is_file()}
-    assert files == {".safetensors", ".json"}
+    assert files == {".safetensors", ".json", ".html"}
 
 
 def test_the_champion_beats_popularity(first: tuple[World, str]) -> None:
@@ -76,7 +76,19 @@ def test_a_person_sees_rows_refusals_hits_users_and_places(first: tuple[World, s
     for text in ("no_customer", "HitRate@50", "popularity", "interest 1, mostly from", "Where things are"):
         assert text in printed
     page = (Path(world.folder) / "report" / "2011-12-08" / "index.html").read_text(encoding="utf-8")
-    assert page.count("<img") >= 4
+    assert page.count("<svg") >= 4
+    assert 'id="people"' in page
+
+
+def test_mlflow_keeps_the_page_without_people_and_which_table_the_version_serves(first: tuple[World, str]) -> None:
+    world, _ = first
+    champion = Registry(load([world.config]).tracking).need(CHAMPION)
+    (page,) = (world.folder / "mlflow" / "artifacts").rglob("2011-12-08.html")
+    text = page.read_text(encoding="utf-8")
+    assert 'id="map"' in text
+    assert 'id="people"' not in text
+    assert champion.tags["published_ds"] == "2011-12-08"
+    assert int(champion.tags["candidates_table_version"]) >= 0
 
 
 @pytest.mark.slow

@@ -31,11 +31,10 @@ def test_no_two_directions_hold_more_of_the_variance(vectors_VD: np.ndarray) -> 
 
 
 def test_a_users_items_are_on_the_map_even_where_the_sample_leaves_them_out(spark: SparkSession) -> None:
-    vectors = {f"i{number}": [float(number), float(number * number % 7), 1.0] for number in range(40)}
-    item_vectors = spark.createDataFrame(list(vectors.items()), "item_id string, vector array<float>")
-    items = spark.createDataFrame(
-        [(f"i{number}", number + 2) for number in range(40)], "item_id string, item_index int"
-    )
+    numbers = spark.range(40, numPartitions=1)
+    vector = "array(float(id), float(id * id % 7), 1f) AS vector"
+    item_vectors = numbers.selectExpr("concat('i', id) AS item_id", vector)
+    items = numbers.selectExpr("concat('i', id) AS item_id", "int(id + 2) AS item_index")
     user = Row(
         user_id="u",
         history=[0, 3, 4, 3],
@@ -48,13 +47,12 @@ def test_a_users_items_are_on_the_map_even_where_the_sample_leaves_them_out(spar
     assert whole is not None
     assert len(whole.items) == 40
     assert (len(whole.interests), len(whole.behaviours), [origin for origin, _ in whole.candidates]) == (2, 2, [1, 0])
-    ids = sorted(vectors)
+    ids = sorted(f"i{number}" for number in range(40))
     assert whole.candidates[0][1] == whole.items[ids.index("i7")]
     few = item_map(item_vectors, items, 40 * 150, [user])  # as if these were a hundred and fiftieth of all
     assert few is not None
     assert len(few.items) < 40
     assert len(few.candidates) == 2
-    assert item_map(item_vectors.limit(1), items, 1, []) is None
 
 
 def test_the_last_time_of_each_step_counts_and_a_broken_line_does_not(tmp_path: Path) -> None:

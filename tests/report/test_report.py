@@ -58,7 +58,7 @@ SECTIONS = {
     "rows": "527,772",
     "users": "4 to 7",
     "map": "31 % of their variance",
-    "routing": "interest 2",
+    "routing": "behaviour, by interest12",
     "people": "17 behaviours routed",
     "times": "1 min 15 s",
     "places": "/build/report/index.html",

@@ -21,6 +21,7 @@ from mind.retrieval import (
     IvfIndex,
     choice,
     choose,
+    clusters,
     recall,
     top_candidates,
     top_candidates_batch,
@@ -197,3 +198,18 @@ def test_recall_is_a_share_of_the_exact_list() -> None:
     assert recall(some(1, 2), some(2, 1)) == 1
     assert recall(some(1), some(3)) == 0
     assert recall(some(), some()) == 1
+
+
+def test_many_directions_are_compared_by_groups_and_little_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, _ = clustered(6000, 1)
+    bytes_VD = clusters.in_bytes(items.vectors_VD)
+    whole_CD = clusters.whole(clusters.directions(bytes_VD, 150, 1))
+    best_V = clusters.assign(bytes_VD, whole_CD)
+    monkeypatch.setattr(clusters, "_COMPARED_ALL", 100)
+    monkeypatch.setattr(clusters, "_GROUPED_BLOCK", 700)
+    found_V = clusters.assign(bytes_VD, whole_CD)
+    units_VD = items.vectors_VD / np.linalg.norm(items.vectors_VD, axis=1, keepdims=True)
+    units_CD = whole_CD / np.linalg.norm(whole_CD, axis=1, keepdims=True)
+    cosines = [(units_VD * units_CD[label_V]).sum(axis=1).mean() for label_V in (best_V, found_V)]
+    assert (found_V == best_V).mean() > 0.95
+    assert cosines[1] > cosines[0] - 0.005

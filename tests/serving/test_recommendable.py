@@ -92,5 +92,5 @@ def test_a_list_that_is_not_there_or_has_no_ids_is_refused_by_its_key(
     (tmp_path / "wrong.csv").write_text("sku\nlate\n")
     with pytest.raises(BadInput, match="has columns sku; one must be item_id"):
         read_item_list(spark, str(tmp_path / "wrong.csv"), items, KEY)
-    with pytest.raises(BadInput, match="no_schema.no_table cannot be read"):
+    with pytest.raises(BadInput, match=r"no_schema\.no_table cannot be read"):
         read_item_list(spark, "no_schema.no_table", items, KEY)

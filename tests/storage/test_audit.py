@@ -45,5 +45,20 @@ def test_a_fingerprint_is_of_the_content_whatever_its_order_and_partitions(spark
     frame.unpersist()
 
 
+def test_a_fingerprint_sees_nulls_and_where_arrays_end(spark: SparkSession) -> None:
+    kind = "a array<int>, b array<int>, c array<array<int>>, d int, e int"
+    alike = [
+        ([1], [2, 3], [[1], [2]], 0, None),
+        ([1, 2], [3], [[1], [2]], 0, None),
+        ([1], [2, 3], [[1, 2]], 0, None),
+        ([1], [2, 3], [[1, 2], []], 0, None),
+        ([1], [2, 3], [[1], [2]], None, 0),
+        ([1], [2, 3], None, 0, None),
+        ([1], [2, 3], [], 0, None),
+    ]
+    prints = [content_fingerprint(spark.createDataFrame([row], kind)) for row in alike]
+    assert len(set(prints)) == len(alike)
+
+
 def test_no_rows_have_a_fingerprint_too(spark: SparkSession) -> None:
     assert content_fingerprint(spark.createDataFrame([], "name string")).startswith("0-")

@@ -1,0 +1,1 @@
+"""`make quality`: all methods on three logs, into build/quality.json. Start with `runner.py`."""
