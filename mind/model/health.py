@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mind.model.history import bounded_history
-from mind.model.interests import Interests
+from mind.model.interests import Interests, mapped_behaviours
 
 if TYPE_CHECKING:
     from mind.model.mind import MIND
@@ -66,6 +66,6 @@ def capsule_health(interests: Interests, mask_BL: Tensor, mapped_BLD: Tensor, la
 def model_health(model: "MIND", history_BL: Tensor, profile_BP: Tensor, target_B: Tensor, salt: int = 0) -> Health:
     """`capsule_health` of these users; target_B holds item indexes."""
     history_BL = bounded_history(history_BL, model.architecture.history_length)
-    mapped_BLD, _ = model.mapped(history_BL)
+    mapped_BLD, _ = mapped_behaviours(model, history_BL)
     interests = model.interests(history_BL, profile_BP, salt)
     return capsule_health(interests, history_BL != 0, mapped_BLD, model.item_vectors(target_B))

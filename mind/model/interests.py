@@ -1,12 +1,20 @@
 """The interests of a batch of users, and the score that serving ranks by.
 
-Shapes: B batch, K interests, L history length, D dimension, M items.
+Shapes: B batch, K interests, L history length, D dimension, P profile features, M items.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+from mind.model.arithmetic import FAST, Arithmetic
+from mind.model.history import bounded_history
+from mind.model.recency import ages, weighted_mean
+from mind.model.routing import route
+
+if TYPE_CHECKING:
+    from mind.model.mind import MIND
 
 
 class Interests(NamedTuple):
@@ -24,3 +32,36 @@ def best_scores(interests: Interests, item_MD: Tensor) -> Tensor:
     """max over active interests of v_k . e_i, eq (3): [B, M]."""
     scores_BKM = torch.matmul(interests.vectors_BKD, item_MD.T)
     return scores_BKM.masked_fill(~interests.active_BK.unsqueeze(-1), float("-inf")).amax(dim=1)
+
+
+def user_interests(
+    model: "MIND", history_BL: Tensor, profile_BP: Tensor, salt: int, arithmetic: Arithmetic
+) -> Interests:
+    """`MIND.interests`."""
+    history_BL = bounded_history(history_BL, model.architecture.history_length)
+    mask_BL = history_BL != 0
+    mapped_BLD, weight_BL = mapped_behaviours(model, history_BL, arithmetic)
+    active_BK = model.active(mask_BL.sum(dim=1))
+    context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic)
+    if model.architecture.method == "youtube_dnn":
+        capsules_BKD, weights_BLK = context_BD.unsqueeze(1), mask_BL.unsqueeze(2).to(mapped_BLD.dtype)
+    else:
+        start_BLK = model.start(history_BL, mapped_BLD, salt, arithmetic)
+        routings = model.architecture.routing_iterations
+        routed = route(mapped_BLD, mask_BL, start_BLK, active_BK, routings, arithmetic, weight_BL)
+        capsules_BKD, weights_BLK = routed.capsules_BKD, routed.weights_BLK
+    profile_BX = arithmetic.widen(model.profile_embedding(profile_BP, like=model.mapping_DD))
+    vectors_BKD = model.vectors(capsules_BKD, active_BK, model.beside(profile_BX, context_BD), arithmetic)
+    return Interests(vectors_BKD, active_BK, weights_BLK)
+
+
+def mapped_behaviours(model: "MIND", history_BL: Tensor, arithmetic: Arithmetic = FAST) -> tuple[Tensor, Tensor | None]:
+    """S e_i [B, L, D] (with recency S (e_i + t_r) and a_r [B, L]) of behaviours; zeros for padding."""
+    item_BLD = arithmetic.widen(model.item_embedding(model.item_embedding.codes(history_BL)))
+    weight_BL = None
+    if model.recency is not None:
+        mask_BL = history_BL != 0
+        age_BL = ages(mask_BL)
+        weight_BL = arithmetic.widen(model.recency.weights(age_BL))
+        item_BLD = item_BLD + arithmetic.widen(model.recency.places(age_BL)) * mask_BL.unsqueeze(2)
+    return arithmetic.linear(item_BLD, model.mapping_DD), weight_BL

@@ -16,12 +16,11 @@ from mind.model.architecture import Architecture, Method, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
 from mind.model.embedding import ItemEmbedding, ProfileEmbedding
 from mind.model.head import Head
-from mind.model.history import bounded_history
 from mind.model.inference import infer_interests, infer_items, real_items
-from mind.model.interests import Interests, best_scores
+from mind.model.interests import Interests, best_scores, user_interests
 from mind.model.objective import training_losses
-from mind.model.recency import Recency, ages, weighted_mean
-from mind.model.routing import active_interests, route, squash
+from mind.model.recency import Recency
+from mind.model.routing import active_interests, squash
 from mind.model.routing_start import RoutingStart, farthest_start, normal_start
 
 
@@ -166,32 +165,7 @@ class MIND(nn.Module):
         A user without behaviours has one interest, made of the profile alone. Histories wider than
         history_length are packed first, and weights_BLK then follow the packed order.
         """
-        history_BL = bounded_history(history_BL, self.architecture.history_length)
-        mask_BL = history_BL != 0
-        mapped_BLD, weight_BL = self.mapped(history_BL, arithmetic)
-        active_BK = self.active(mask_BL.sum(dim=1))
-        context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic)
-        if self.architecture.method == "youtube_dnn":
-            capsules_BKD, weights_BLK = context_BD.unsqueeze(1), mask_BL.unsqueeze(2).to(mapped_BLD.dtype)
-        else:
-            start_BLK = self.start(history_BL, mapped_BLD, salt, arithmetic)
-            routings = self.architecture.routing_iterations
-            routed = route(mapped_BLD, mask_BL, start_BLK, active_BK, routings, arithmetic, weight_BL)
-            capsules_BKD, weights_BLK = routed.capsules_BKD, routed.weights_BLK
-        profile_BX = arithmetic.widen(self.profile_embedding(profile_BP, like=self.mapping_DD))
-        vectors_BKD = self.vectors(capsules_BKD, active_BK, self.beside(profile_BX, context_BD), arithmetic)
-        return Interests(vectors_BKD, active_BK, weights_BLK)
-
-    def mapped(self, history_BL: Tensor, arithmetic: Arithmetic = FAST) -> tuple[Tensor, Tensor | None]:
-        """S e_i [B, L, D] (with recency S (e_i + t_r) and a_r [B, L]) of behaviours; zeros for padding."""
-        item_BLD = arithmetic.widen(self.item_embedding(self.item_embedding.codes(history_BL)))
-        weight_BL = None
-        if self.recency is not None:
-            mask_BL = history_BL != 0
-            age_BL = ages(mask_BL)
-            weight_BL = arithmetic.widen(self.recency.weights(age_BL))
-            item_BLD = item_BLD + arithmetic.widen(self.recency.places(age_BL)) * mask_BL.unsqueeze(2)
-        return arithmetic.linear(item_BLD, self.mapping_DD), weight_BL
+        return user_interests(self, history_BL, profile_BP, salt, arithmetic)
 
     def item_vectors(self, items_M: Tensor, *, arithmetic: Arithmetic = FAST) -> Tensor:
         """Vectors [M, D] of item indexes, normalised as in training, differentiable."""

@@ -50,13 +50,15 @@ def _rows(facts: NightFacts) -> Table:
 
 def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
     rows = int(facts.metrics["test_rows"])
+    # A champion that was evaluated under an earlier configuration may lack a cutoff.
+    cutoffs = tuple(at for at in cutoffs if f"test_hit_rate_at_{at}" in facts.metrics)
     title = f"Test days, {rows:,} targets, every item ranked"
     table = Table("", *[f"HitRate@{at}" for at in cutoffs], title=title, title_justify="left", box=None, pad_edge=False)
     for name, prefix in (("MIND", "test"), ("popularity", "popularity")):
         # Popularity is measured with every evaluation, a champion of an earlier night may lack it.
-        if f"{prefix}_hit_rate_at_{cutoffs[0]}" not in facts.metrics:
-            continue
-        table.add_row(name, *[f"{facts.metrics[f'{prefix}_hit_rate_at_{at}']:.4f}" for at in cutoffs])
+        keys = [f"{prefix}_hit_rate_at_{at}" for at in cutoffs]
+        if all(key in facts.metrics for key in keys):
+            table.add_row(name, *[f"{facts.metrics[key]:.4f}" for key in keys])
     return table
 
 

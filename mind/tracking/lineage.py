@@ -38,7 +38,7 @@ def code_and_environment() -> dict[str, str]:
     }
 
 
-def data_and_protocol(manifest: Manifest, cutoffs: tuple[int, ...]) -> dict[str, str]:
+def data_and_protocol(manifest: Manifest, cutoffs: tuple[int, ...], filter_seen: bool) -> dict[str, str]:
     """Tags: the snapshot of the data, its fingerprints, how it was split and what is measured on it."""
     days = manifest.facts.get("days", {})
     windows = ", ".join(f"{split} {first} to {last}" for split, (first, last) in days.items())
@@ -51,7 +51,7 @@ def data_and_protocol(manifest: Manifest, cutoffs: tuple[int, ...]) -> dict[str,
         "split": str(manifest.facts.get("split", UNKNOWN)),
         "days": windows or UNKNOWN,
         "cutoffs": ", ".join(str(cutoff) for cutoff in cutoffs),
-        "ranked": "every item",
+        "ranked": "items not in the history" if filter_seen else "every item",
     }
 
 

@@ -55,7 +55,7 @@ def train_and_register(
         params = {**model.model_dump(), **training.model_dump(), "ds": ds.isoformat()}
         tags = {
             TRAINING_KEY: key,
-            **data_and_protocol(night.manifest, evaluation.cutoffs),
+            **data_and_protocol(night.manifest, evaluation.cutoffs, evaluation.filter_seen),
             **code_and_environment(),
             "seed": str(training.seed),
         }

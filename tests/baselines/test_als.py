@@ -63,6 +63,7 @@ def test_a_trained_users_factor_solves_the_normal_equations_and_fold_in_finds_it
     assert np.abs(folded - factors.user_factors_UD).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(behaviours: DataFrame, factors: Factors) -> None:
     again = fit(behaviours.repartition(5, "item_index"), **SETTING)
     assert np.array_equal(again.item_factors_MD, factors.item_factors_MD)

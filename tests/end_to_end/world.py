@@ -38,11 +38,9 @@ files = 2
 dimension = 16
 interests = 3
 hidden_sizes = [32]
-routing_start = "farthest"
-negatives_scored_by = "best"
 
 [training]
-epochs = 12
+epochs = 6
 batch_size = 512
 negatives = 200
 learning_rate = 0.005

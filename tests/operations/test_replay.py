@@ -126,6 +126,7 @@ def test_lists_are_found_by_night_version_and_lake(lake: Lake) -> None:
         named_lists(lake, "candidates_staged", DS)
 
 
+@pytest.mark.slow
 def test_the_job_tells_what_each_would_have_hit(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from tests.storage.test_lake_add import appends
 CATALOG = "spark_catalog.mind_test"
 
 
+@pytest.mark.slow
 def test_tables_have_names_and_paths(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, str(tmp_path / "it's a lake"), CATALOG)
     plain = Lake(spark, lake.root)

@@ -73,8 +73,8 @@ def registry(folder: Path) -> Registry:
 
 def compare(monkeypatch: pytest.MonkeyPatch, folder: Path, ds: date, *more: str) -> None:
     words = ["--ds", ds.isoformat(), "--config", str(folder / "night.toml"), "--set", "logs.folder="]
-    # Neither whoever else uses this machine nor the capsules of so small a model shall decide.
-    for rule in ("latency_ratio=1000.0", "capsule_cosine_rise=2.0", "merged_share_rise=1.0"):
+    # Neither whoever else uses this machine nor the capsules and lists of so small a model shall decide.
+    for rule in ("latency_ratio=1000.0", "capsule_cosine_rise=2.0", "merged_share_rise=1.0", "coverage_loss=1.0"):
         words += ["--set", f"promotion.{rule}"]
     monkeypatch.setattr(sys, "argv", ["jobs/compare.py", *words, *more])
     monkeypatch.chdir(ROOT)

@@ -38,7 +38,7 @@ def test_no_secret_of_the_configuration_is_kept_and_all_else_is(monkeypatch: pyt
 def test_the_tags_name_data_protocol_code_and_environment() -> None:
     facts = {"source": "shop", "split": "time", "days": {"train": ["2011-01-01", "2011-11-01"]}}
     manifest = manifest_of([], splits={"train": [], "validation": [], "test": []}, facts=facts)
-    assert lineage.data_and_protocol(manifest, (10, 50)) == {
+    assert lineage.data_and_protocol(manifest, (10, 50), filter_seen=False) == {
         "ds": "2011-12-08",
         "tuples": "1-0/1-0",
         "vocabulary": "7-ab",

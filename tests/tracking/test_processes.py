@@ -61,6 +61,7 @@ def status(registry: Registry, run_id: str) -> str:
     return str(registry._client.get_run(run_id).info.status)
 
 
+@pytest.mark.slow
 def test_processes_that_come_at_once_do_not_clash_and_a_killed_one_is_marked(tmp_path: Path) -> None:
     uri, artifacts = f"sqlite:///{tmp_path}/store/mlflow.db", str(tmp_path / "artifacts")
     check_processes(TrackingSection(uri=uri, artifacts=artifacts, experiment="many", model_name="many"))
