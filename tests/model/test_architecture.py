@@ -30,6 +30,10 @@ from tests.model.worlds import small_model
         ({"negatives_scored_by": "all"}, "negatives_scored_by is 'all'"),
         ({"normalise": 1}, "normalise is 1"),
         ({"seed": -1}, "seed is -1"),
+        ({"method": "bert4rec"}, "method is 'bert4rec'"),
+        ({"method": "youtube_dnn"}, "interests is 3 with method 'youtube_dnn'"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"recency": 1}, "recency is 1"),
     ],
 )
 def test_refused(changes: dict[str, Any], words: str) -> None:

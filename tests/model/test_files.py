@@ -29,6 +29,19 @@ def test_loading_gives_the_same_bits(tmp_path: Path, power: float) -> None:
     assert all(parameter.grad is not None for parameter in loaded.parameters())
 
 
+def test_a_model_stored_before_an_argument_existed_is_what_it_was(tmp_path: Path) -> None:
+    model = small_model()
+    save(model, tmp_path, {})
+    description = json.loads((tmp_path / "model.json").read_text())
+    for name in ("method", "recency", "context", "residual", "dropout"):
+        del description["architecture"][name]
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    loaded, _ = load(tmp_path)
+    assert loaded.architecture == model.architecture
+    given = batch(5)[:2]
+    assert torch.equal(loaded.infer(*given).vectors_BKD, model.infer(*given).vectors_BKD)
+
+
 def test_weights_keep_their_type(tmp_path: Path) -> None:
     save(small_model().double(), tmp_path, {})
     assert load(tmp_path)[0].mapping_DD.dtype == torch.float64
