@@ -19,7 +19,7 @@ from tests.end_to_end.world import World, content, make_world
 MOMENTS = {
     "quarantine: ": ("ingest",),  # refused rows are committed, behaviours are not
     "items: ": ("ingest", "build_vocabulary"),  # items are committed, users are not
-    "epoch 1/12": ("build_vocabulary", "build_tuples", "train"),
+    "epoch 1/6": ("build_vocabulary", "build_tuples", "train"),
     "exact index over": ("train", "evaluate", "compare", "embed_items", "embed_users", "retrieve"),
     "candidates: ": ("retrieve", "publish"),  # committed, but not yet in publications
 }

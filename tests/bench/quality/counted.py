@@ -5,6 +5,8 @@ Shapes: U users, V items of the catalogue.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,8 +73,14 @@ def _trained(log: Sequences) -> NDArray[np.int64]:
 def _frame(log: Sequences) -> Any:
     import pandas as pd
 
+    from mind.preflight import find_java
     from mind.storage.session import session
 
+    os.environ |= {
+        "JAVA_HOME": str(find_java()),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": "--properties-file conf/spark/local.conf --driver-memory 3g pyspark-shell",
+    }
     place = _trained(log)
     rows = pd.DataFrame(
         {n.USER_ID: log.user_of(place).astype(str), n.ITEM_INDEX: log.items_N[place], n.EVENT_TIME: place}
