@@ -16,7 +16,8 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from mind.baselines.factor_scorer import FIRST_ITEM, Factors
+from mind.baselines import FIRST_ITEM
+from mind.baselines.factor_scorer import Factors
 from mind.tables import names as n
 
 _USER = "user_number"

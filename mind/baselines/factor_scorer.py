@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mind.baselines import FIRST_ITEM
 from mind.tables import names as n
 
-FIRST_ITEM = 2
 USER_POSITION = "user_position"
 """Name in a batch, optional: the row in `user_factors_UD` of each row's user, -1 for a user without one."""
 

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mind.baselines import FIRST_ITEM
 from mind.tables import names as n
-
-FIRST_ITEM = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,11 @@ class Architecture:
         check_start(self.routing_start, self.sigma, self.start_scale)
         check_power(self.attention_power)
 
+    @property
+    def needs_mean(self) -> bool:
+        """Whether the mean of a user's behaviours takes part."""
+        return self.context or self.method == "youtube_dnn"
+
     def as_json(self) -> dict[str, Any]:
         """Standard JSON values: an infinite power becomes the string "inf", as JSON has no infinity."""
         values = dataclasses.asdict(self)

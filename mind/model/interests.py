@@ -42,8 +42,9 @@ def user_interests(
     mask_BL = history_BL != 0
     mapped_BLD, weight_BL = mapped_behaviours(model, history_BL, arithmetic)
     active_BK = model.active(mask_BL.sum(dim=1))
-    context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic)
+    context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic) if model.architecture.needs_mean else None
     if model.architecture.method == "youtube_dnn":
+        assert context_BD is not None
         capsules_BKD, weights_BLK = context_BD.unsqueeze(1), mask_BL.unsqueeze(2).to(mapped_BLD.dtype)
     else:
         start_BLK = model.start(history_BL, mapped_BLD, salt, arithmetic)

@@ -232,9 +232,12 @@ class MIND(nn.Module):
         """Capsules of mapped weighted sums: squashed by routing, as they are for a mean."""
         return sums_BJD if self.architecture.method == "youtube_dnn" else squash(sums_BJD)
 
-    def beside(self, profile_BX: Tensor, context_BD: Tensor) -> Tensor:
-        """What the head sees beside a capsule."""
-        return torch.cat([profile_BX, context_BD], dim=1) if self.architecture.context else profile_BX
+    def beside(self, profile_BX: Tensor, context_BD: Tensor | None) -> Tensor:
+        """What the head sees beside a capsule: the profile, and the mean of the behaviours where the model wants it."""
+        if not self.architecture.context:
+            return profile_BX
+        assert context_BD is not None
+        return torch.cat([profile_BX, context_BD], dim=1)
 
     def normal(self, x: Tensor, arithmetic: Arithmetic = FAST) -> Tensor:
         """x at length 1 where the model is normalised."""

@@ -86,7 +86,8 @@ def training_losses(
     # S is linear: applied to the weighted sum, it has few rows to map.
     mapped_BJD = functional.linear(sums_BJD, model.mapping_DD)
     vectors = active_BJ.shape[1]
-    capsules_BJD, context_BD = model.capsules(mapped_BJD[:, :vectors]), mapped_BJD[:, -1]
+    capsules_BJD = model.capsules(mapped_BJD[:, :vectors])
+    context_BD = mapped_BJD[:, -1] if given.needs_mean else None
     vectors_BJD = model.vectors(capsules_BJD, active_BJ, model.beside(profile_BX, context_BD))
     negative_ND = model.normal(rows_RD[: len(negatives_N)])
     if agrees:
@@ -114,10 +115,10 @@ def _sums(
     if model.recency is not None:
         weight_BL = weight_BL * model.recency.latest_weights(width)
         weights_BJL = weights_BJL * weight_BL.unsqueeze(1)
-    mean = model.architecture.method == "youtube_dnn"
-    if mean or model.architecture.context:
+    if model.architecture.needs_mean:
         mean_B1L = (weight_BL / weight_BL.sum(dim=1, keepdim=True).clamp_min(SMALLEST_WEIGHT)).unsqueeze(1)
-        weights_BJL = mean_B1L if mean else torch.cat([weights_BJL, mean_B1L], dim=1)
+        mean_alone = model.architecture.method == "youtube_dnn"
+        weights_BJL = mean_B1L if mean_alone else torch.cat([weights_BJL, mean_B1L], dim=1)
     sums_BJD, rows_RD = collected(behaved_UD, weights_BJL.transpose(0, 1)[:, batch.mask_BL], batch.behaviours)
     if model.recency is not None:
         sums_BJD = sums_BJD + torch.matmul(weights_BJL, model.recency.latest_places(width))
@@ -153,8 +154,8 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
 
 
 @torch.no_grad()
-def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Routing weights [B, K, L], capsules [B, K, D] and the mean of the mapped behaviours [B, D]."""
+def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Routing weights [B, K, L], capsules [B, K, D]; where it takes part, the mean of the mapped behaviours [B, D]."""
     users, width = batch.history_BL.shape
     mapped_UD = item_UD.new_zeros(len(item_UD) + 1, item_UD.shape[1])
     torch.mm(item_UD, model.mapping_DD.T, out=mapped_UD[1:])
@@ -169,7 +170,8 @@ def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[T
             # Padding gets a place's vector too, but no weight.
             mapped_blD += functional.linear(model.recency.latest_places(longest), model.mapping_DD)
             weight_bl = model.recency.latest_weights(longest) * mask_bl
-        context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
+        if model.architecture.needs_mean:
+            context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
         if model.architecture.method == "youtube_dnn":
             capsules.append(context[-1].unsqueeze(1))
             continue
@@ -185,7 +187,7 @@ def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[T
         weights_BKL[rows, :, width - longest :] = weights_bKl
         summed_bKl = weights_bKl if weight_bl is None else weights_bKl * weight_bl.unsqueeze(1)
         capsules.append(squash(FAST.product(summed_bKl.to(mapped_blD.dtype), mapped_blD)))
-    return weights_BKL, torch.cat(capsules), torch.cat(context)
+    return weights_BKL, torch.cat(capsules), torch.cat(context) if model.architecture.needs_mean else None
 
 
 def _buckets(length_B: Tensor) -> Iterator[tuple[slice, int]]:

@@ -32,13 +32,13 @@ from mind.evaluation.evaluator import Scorer
 from mind.model import load
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
+from mind.tracking.promotion import POPULARITY
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 from mind.training.loader import TENSORS, Columns, read_split
 from mind.training.scoring import FIRST_ITEM, ModelScorer, PopularityScorer, evaluation_batches, measured_rows
 
 log = logging.getLogger("mind")
 
-POPULARITY = "popularity"
 HIT_RATE = re.compile(r"hit_rate_at_\d+")
 
 

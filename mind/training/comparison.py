@@ -17,16 +17,15 @@ import torch
 
 from mind.config import EvaluationSection, PromotionSection
 from mind.errors import MindError
-from mind.features.fit import known_history, known_profile
+from mind.features.fit import UNKNOWN, known_history, known_profile
 from mind.model import load, model_health
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
-from mind.tracking.promotion import CAPSULE_COSINE, LATENCY, MERGED_SHARE, SIZE, Comparison
+from mind.tracking.promotion import CAPSULE_COSINE, LATENCY, MERGED_SHARE, POPULARITY, SIZE, Comparison
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
-from mind.training.assessment import POPULARITY, Assessment, step_of
+from mind.training.assessment import Assessment, step_of
 from mind.training.loader import TENSORS, Columns, read_split
 
-UNKNOWN = 1
 REPETITIONS = 3
 
 

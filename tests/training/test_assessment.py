@@ -15,7 +15,8 @@ from mind.evaluation import evaluate, top_lists
 from mind.model import MIND, best_scores, save
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
-from mind.training.assessment import POPULARITY, Assessment
+from mind.tracking.promotion import POPULARITY
+from mind.training.assessment import Assessment
 from mind.training.loader import TENSORS, read_split
 from mind.training.night import by_position, night_of
 from mind.training.scoring import ModelScorer, evaluation_batches
