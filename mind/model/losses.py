@@ -3,6 +3,7 @@
 Shapes: B batch, N sampled negatives, J vectors of a user, D dimension, H accidental hits.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from mind.model.arithmetic import at_least_float32
+
+BLOCK = 64
+"""Users whose scores are computed at a time on a CPU."""
 
 
 def sampled_softmax(positive_B: Tensor, negative_BN: Tensor, log_expected: Tensor | None, is_hit_BN: Tensor) -> Tensor:
@@ -49,7 +53,8 @@ def hits(target_B: Tensor, negatives_N: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _BestOfVectors(Function):
-    """`sampled_softmax` of the largest of J scores of each negative, and its gradient."""
+    """`sampled_softmax` of the largest of J scores of each negative, and its gradient, by blocks of users whose scores
+    fit a core's cache: over all users at once the same products and maxima take three times as long."""
 
     @staticmethod
     def forward(
@@ -61,39 +66,94 @@ class _BestOfVectors(Function):
         is_active_BJ: Tensor,
         hit_H: tuple[Tensor, Tensor],
     ) -> Tensor:
-        users, vectors = is_active_BJ.shape
-        score_BJN = torch.mm(vector_BJD.flatten(0, 1), negative_ND.T).view(users, vectors, len(negative_ND))
-        best_BN = None
-        if vectors == 1:
-            score_BN = score_BJN.squeeze(1)
-        else:
-            score_BN, best_BN = score_BJN.masked_fill_(~is_active_BJ.unsqueeze(-1), float("-inf")).max(dim=1)
-        if log_expected_N is not None:
-            score_BN.sub_(log_expected_N.to(score_BN.dtype))
-        score_BN[hit_H] = float("-inf")
-        # The positive is in the sum, so that it is finite even where every negative is a hit.
-        top_B = torch.maximum(score_BN.amax(dim=1), positive_B)
-        power_BN = score_BN.sub_(top_B.unsqueeze(1)).exp_()
-        power_B = (positive_B - top_B).exp()
-        total_B = power_BN.sum(dim=1) + power_B
-        ctx.save_for_backward(vector_BJD, negative_ND, power_BN, best_BN, 1.0 / total_B, power_B)
-        return total_B.log() + (top_B - positive_B)
+        users, negatives = len(vector_BJD), len(negative_ND)
+        negative_DN = negative_ND.T.contiguous()
+        power_BN = vector_BJD.new_empty(users, negatives)
+        power_B, total_B = torch.empty_like(positive_B), torch.empty_like(positive_B)
+        log_total_B = torch.empty_like(positive_B)
+        wins: list[Tensor | None] = []
+        for rows, vectors, all_active, hits_here in _blocks(is_active_BJ, hit_H):
+            score_JbN = _products(vector_BJD[rows, :vectors], negative_DN)
+            if not all_active:
+                score_JbN.masked_fill_(~is_active_BJ[rows, :vectors].T.unsqueeze(2), float("-inf"))
+            score_bN, win_JbN = _largest(score_JbN, power_BN[rows])
+            wins.append(win_JbN)
+            if log_expected_N is not None:
+                score_bN.sub_(log_expected_N.to(score_bN.dtype))
+            power_BN[hits_here] = float("-inf")
+            # The positive is in the sum, so that it is finite even where every negative is a hit.
+            top_b = torch.maximum(score_bN.amax(dim=1), positive_B[rows])
+            score_bN.sub_(top_b.unsqueeze(1)).exp_()
+            torch.exp(positive_B[rows] - top_b, out=power_B[rows])
+            torch.add(score_bN.sum(dim=1), power_B[rows], out=total_B[rows])
+            torch.add(total_B[rows].log(), top_b - positive_B[rows], out=log_total_B[rows])
+        ctx.save_for_backward(vector_BJD, negative_ND, power_BN, 1.0 / total_B, power_B, is_active_BJ)
+        ctx.wins, ctx.hits = wins, hit_H
+        return log_total_B
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_B: Tensor) -> tuple[Tensor | None, ...]:
-        vector_BJD, negative_ND, power_BN, best_BN, share_B, power_B = ctx.saved_tensors
-        users, vectors, width = vector_BJD.shape
+        vector_BJD, negative_ND, power_BN, share_B, power_B, is_active_BJ = ctx.saved_tensors
         weight_B = gradient_B * share_B
-        power_BJN = power_BN.unsqueeze(1)
-        if best_BN is not None:
-            power_BJN = power_BN.new_zeros(users, vectors, power_BN.shape[1])
-            power_BJN.scatter_(1, best_BN.unsqueeze(1), power_BN.unsqueeze(1))
-        power_XN = power_BJN.reshape(users * vectors, len(negative_ND))
-        weight_B11 = weight_B.view(-1, 1, 1)
-        vector_gradient_BJD = torch.mm(power_XN, negative_ND).view_as(vector_BJD) * weight_B11
-        negative_gradient_ND = torch.mm(power_XN.T, (vector_BJD * weight_B11).view(users * vectors, width))
+        weighted_BJD = vector_BJD * weight_B.view(-1, 1, 1)
+        vector_gradient_BJD, negative_gradient_ND = torch.zeros_like(vector_BJD), torch.zeros_like(negative_ND)
+        blocks = _blocks(is_active_BJ, ctx.hits)
+        for (rows, vectors, *_), win_JbN in zip(blocks, ctx.wins, strict=True):
+            power_JbN = power_BN[rows].unsqueeze(0)
+            if win_JbN is not None:
+                power_JbN = power_JbN * win_JbN
+            power_XN = power_JbN.flatten(0, 1)
+            of_vectors_JbD = torch.mm(power_XN, negative_ND).view(vectors, -1, vector_BJD.shape[2])
+            torch.mul(
+                of_vectors_JbD.transpose(0, 1), weight_B[rows].view(-1, 1, 1), out=vector_gradient_BJD[rows, :vectors]
+            )
+            of_block_XD = weighted_BJD[rows, :vectors].transpose(0, 1).flatten(0, 1)
+            negative_gradient_ND.addmm_(power_XN.T, of_block_XD)
         return vector_gradient_BJD, negative_gradient_ND, weight_B * power_B - gradient_B, None, None, None
+
+
+def _blocks(
+    is_active_BJ: Tensor, hit_H: tuple[Tensor, Tensor]
+) -> Iterator[tuple[slice, int, bool, tuple[Tensor, Tensor]]]:
+    """Neighbouring users: their rows, how many vectors they have at most, whether all have as many, and their hits
+    (whose rows ascend)."""
+    users, vectors = is_active_BJ.shape
+    # A cache to fit is a CPU's concern; a GPU wants few great products.
+    size = BLOCK if is_active_BJ.device.type == "cpu" else max(users, 1)
+    last_B = (is_active_BJ * torch.arange(1, vectors + 1, device=is_active_BJ.device)).amax(dim=1)
+    count_B = is_active_BJ.sum(dim=1)
+    firsts = range(0, users, size)
+    begin = torch.searchsorted(hit_H[0].contiguous(), torch.tensor([*firsts, users], device=hit_H[0].device)).tolist()
+    for number, first in enumerate(firsts):
+        rows, hit = slice(first, min(first + size, users)), slice(begin[number], begin[number + 1])
+        most = int(last_B[rows].max())
+        yield rows, most, most == int(count_B[rows].min()), (hit_H[0][hit], hit_H[1][hit])
+
+
+def _products(vector_bJD: Tensor, negative_DN: Tensor) -> Tensor:
+    """Scores [J, b, N]: a vector's scores of all users lie together, so that maxima over J run along whole rows."""
+    vector_JbD = vector_bJD.transpose(0, 1)
+    return torch.mm(vector_JbD.flatten(0, 1), negative_DN).view(*vector_JbD.shape[:2], -1)
+
+
+def _largest(score_JbN: Tensor, largest_bN: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The largest score of each negative, written to largest_bN, and a 1 where a vector has it (of equal ones the
+    first), uint8 [J, b, N]; None for a single vector."""
+    largest_bN.copy_(score_JbN[0])
+    if len(score_JbN) == 1:
+        return largest_bN, None
+    win_JbN = torch.empty_like(score_JbN, dtype=torch.bool)
+    for place in range(1, len(score_JbN)):
+        torch.gt(score_JbN[place], largest_bN, out=win_JbN[place])
+        torch.maximum(largest_bN, score_JbN[place], out=largest_bN)
+    # Who was the largest so far when it came is the largest of all unless a later one came above it.
+    beaten_bN = win_JbN[-1].clone()
+    for place in range(len(score_JbN) - 2, 0, -1):
+        win_JbN[place] &= ~beaten_bN
+        beaten_bN |= win_JbN[place]
+    torch.logical_not(beaten_bN, out=win_JbN[0])
+    return largest_bN, win_JbN.view(torch.uint8)
 
 
 def best_vector_softmax(

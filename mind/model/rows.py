@@ -124,10 +124,20 @@ class _Collected(Function):
 
 def _dots(item_UD: Tensor, sum_BJD: Tensor, given: Behaviours) -> Tensor:
     """Each behaviour's row times each of its user's gradients, [J, T], by blocks of users that fit a core's cache."""
-    padded_UD = torch.cat([item_UD.new_zeros(1, item_UD.shape[1]), item_UD])
-    blocks = zip(torch.split(given.place_BL, BLOCK), torch.split(sum_BJD, BLOCK), strict=True)
-    dots_BJL = torch.cat([torch.bmm(sum_bJD, padded_UD[place_bL].transpose(1, 2)) for place_bL, sum_bJD in blocks])
-    return dots_BJL.transpose(0, 1)[:, given.mask_BL]
+    users, width = given.mask_BL.shape
+    dots_JT = item_UD.new_empty(sum_BJD.shape[1], len(given.row_T))
+    before = 0
+    for first in range(0, users, BLOCK):
+        rows = slice(first, min(first + BLOCK, users))
+        mask_bL = given.mask_BL[rows]
+        length_b = mask_bL.sum(dim=1)
+        # Columns of padding alone are left out: users stand in the order of their lengths.
+        some, end = slice(width - int(length_b.max()), width), before + int(length_b.sum())
+        row_bl = (given.place_BL[rows, some] - 1).clamp_min_(0)
+        dots_bJl = torch.bmm(sum_BJD[rows], functional.embedding(row_bl, item_UD).transpose(1, 2))
+        dots_JT[:, before:end] = dots_bJl.transpose(0, 1)[:, mask_bL[:, some]]
+        before = end
+    return dots_JT
 
 
 def collected(item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
