@@ -17,13 +17,18 @@ from mind.features.vocabulary import MISSING, encode, profile_features
 from mind.source import Source
 from mind.tables import names as n
 
+NEEDED = (
+    *(n.EVENT_ID, n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME, n.EVENT_DAY),
+    *(n.QUANTITY, n.USER_VALUES),
+)
+"""Columns of behaviours that histories, profiles and targets are made of: what is cached or read need hold no more."""
+
 ITEMS = "items"
 TIMES = "times"
 PROFILES = "profiles"
 TARGETS = "targets"
 
 _ORDER = (n.EVENT_TIME, n.ITEM_ID, n.PROFILE)
-_ARRAYS = {ITEMS: n.ITEM_INDEX, TIMES: n.EVENT_TIME, PROFILES: n.PROFILE}
 _BUCKET = "bucket"
 
 
@@ -35,28 +40,34 @@ def user_sequences(
     most_recent: int | None = None,
     target: Column | None = None,
 ) -> DataFrame:
-    """One row per user: its ordered behaviours on `items` as `items` [n], `times` [n] and `profiles` [n][P].
+    """One row per user: its ordered behaviours on `items` as `items` [n], `times` [n] and, for each of the P profile
+    features, `profiles 0` [n] and so on.
 
     `most_recent` keeps only the last so many events of a user (serving needs no more), before anything is collected
     into an array. With `target`, an expression over the events that is a struct where the event is a target and null
     where it is none, `targets` holds these structs, the greatest first.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
-    events = encode(events, n.USER_VALUES, profile_features(source), vocabulary, n.PROFILE)
-    collected = [F.col(name) for name in _ARRAYS.values()] + ([] if target is None else [target.alias(TARGETS)])
+    features = profile_features(source)
+    events = encode(events, n.USER_VALUES, features, vocabulary, n.PROFILE)
+    collected = [F.col(name) for name in (n.ITEM_INDEX, n.EVENT_TIME, n.PROFILE)]
+    if target is not None:
+        collected.append(target.alias(TARGETS))
     if most_recent is not None:
         latest = Window.partitionBy(n.USER_ID).orderBy(*[F.col(name).desc() for name in _ORDER])
         events = events.withColumn("age", F.row_number().over(latest)).where(F.col("age") <= most_recent)
-    else:
-        # Shuffled before it is grouped: collecting shrinks nothing, so doing it once a task first would cost a sort, a
-        # copy and a larger shuffle.
-        events = events.repartition(n.USER_ID)
     # Sorting compares the first eight bytes of the first key by themselves: of a hash they tell nearly all users apart,
     # of ids that begin alike none. Rows arrive in the order of histories and stay in it, because nothing lies between
     # this sort and the arrays: bare numbers, where sorting arrays of structs copies and compares interpreted rows.
     events = events.select(F.xxhash64(n.USER_ID).alias(_BUCKET), n.USER_ID, n.ITEM_ID, *collected)
+    if most_recent is None:
+        # Shuffled before it is grouped: collecting shrinks nothing, so doing it once a task first would cost a sort, a
+        # copy and a larger shuffle. What only targets need is null in the rows of all others.
+        events = events.repartition(n.USER_ID)
     events = events.sortWithinPartitions(_BUCKET, n.USER_ID, *_ORDER)
-    lists = [F.collect_list(field).alias(name) for name, field in _ARRAYS.items()]
+    lists = [F.collect_list(n.ITEM_INDEX).alias(ITEMS), F.collect_list(n.EVENT_TIME).alias(TIMES)]
+    # A list of numbers for each feature: one list of arrays would be four times as long.
+    lists += [F.collect_list(F.col(n.PROFILE)[place]).alias(f"{PROFILES} {place}") for place in range(len(features))]
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
     return events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
@@ -67,18 +78,28 @@ def events_before(moment: Column) -> Column:
     return (F.array_position(TIMES, moment) - 1).cast("int")
 
 
-def history_columns(before: Column, length: int) -> dict[str, Column]:
+def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
+    """The columns of `user_sequences` that `history_columns` reads."""
+    return ITEMS, TIMES, *_profiles(sequences)
+
+
+def history_columns(sequences: DataFrame, before: Column, length: int) -> dict[str, Column]:
     """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events."""
+    codes = [F.element_at(F.col(name), before) for name in _profiles(sequences)]
     count = F.least(before, F.lit(length))
     padding = F.array_repeat(F.lit(MISSING), F.lit(length) - count)
     return {
         n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),
         n.HISTORY_LENGTH: count,
-        n.PROFILE: F.element_at(PROFILES, before),
+        n.PROFILE: F.array(*codes).cast("array<int>"),
     }
+
+
+def _profiles(sequences: DataFrame) -> list[str]:
+    return [name for name in sequences.columns if name.startswith(f"{PROFILES} ")]
 
 
 def histories_at_end(sequences: DataFrame, length: int) -> DataFrame:
     """One row per user: the history after the last of its events."""
-    columns = history_columns(F.size(ITEMS), length)
+    columns = history_columns(sequences, F.size(ITEMS), length)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])

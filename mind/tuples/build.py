@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from mind.config import TuplesSection
 from mind.errors import BadInput
-from mind.features.history import ITEMS, PROFILES, TARGETS, TIMES, events_before, history_columns, user_sequences
+from mind.features.history import TARGETS, TIMES, events_before, history_columns, sequence_columns, user_sequences
 from mind.source import Source
 from mind.tables import names as n
 from mind.tuples.splits import SPLITS, target_of, windows
@@ -45,11 +45,11 @@ def build_tuples(sequences: DataFrame, section: TuplesSection) -> DataFrame:
     """
     # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
     # costs its events times the limit, not the square of its events.
-    arrays = (n.USER_ID, ITEMS, TIMES, PROFILES)
+    arrays = (n.USER_ID, *sequence_columns(sequences))
     usable = sequences.select(*arrays, _usable().alias(TARGETS))
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
-    columns = history_columns(events_before(target[n.EVENT_TIME]), section.history_length)
+    columns = history_columns(sequences, events_before(target[n.EVENT_TIME]), section.history_length)
     return kept.select(
         n.USER_ID,
         F.element_at(F.array(*[F.lit(name) for name in SPLITS]), _split(section) + 1).alias(n.SPLIT),
