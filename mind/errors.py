@@ -27,6 +27,15 @@ class GateFailed(MindError):
     exit_code = 4
 
 
+_FULL = re.compile(r"[^\n]*(No space left on device|Disk quota exceeded)[^\n]*")
+
+
+def told_of_full_disk(error: Exception) -> str | None:
+    """The line that says that a disk is full, from Python, Spark or whatever it runs; None for any other error."""
+    found = _FULL.search(str(error))
+    return found.group(0).strip() if found else None
+
+
 def told_by_spark(error: Exception) -> str | None:
     """What Spark says after an error class ("[FAILED_READ_FILE] ... file x"); None where the error has no class.
 

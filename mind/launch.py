@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mind import preflight, run_log
 from mind.config import Config, load
-from mind.errors import MindError
+from mind.errors import MindError, told_of_full_disk
 from mind.redaction import redacted
 from mind.steps import JOBS, STEPS, TRAINING, job_flags, parser
 
@@ -136,6 +136,12 @@ def variables(python: str, held: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+FULL_DISK = (
+    "A disk is full: the lake's, Spark's scratch space (spark.local.dir) or /tmp. What was half written is part of no "
+    "table. Free space (jobs/maintain.py deletes what no retained night needs) and run the same command again"
+)
+
+
 def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
     """Make `main(run)` a program: flags parsed, the log started, an expected error printed as one message."""
 
@@ -155,6 +161,12 @@ def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
             except MindError as error:
                 log.error("FAILED: %s", error, extra=run_log.timed(started))
                 sys.exit(error.exit_code)
+            except Exception as error:
+                full = told_of_full_disk(error)
+                if full is None:
+                    raise
+                log.error("FAILED: %s. %s", full, FULL_DISK, extra=run_log.timed(started))
+                sys.exit(MindError.exit_code)
             log.debug("done", extra=run_log.timed(started))
 
         return program

@@ -18,7 +18,7 @@ answer is the same for any batch, order and number of threads. (This scheme is n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ from mind.retrieval.lists import Arrays, build_lists, list_bytes
 from mind.retrieval.request import Request
 
 # Lists are read in three rounds, best hopes first: as many as would hold so many times the wanted items, then the rest.
-_ROUNDS = (2, 8)
+# More rounds raise a user's cut sooner, but each costs a look at all lists.
+_ROUNDS = (8, 64)
 # Kept beyond the wanted, since scores of bytes are a little off: one in so many, and some.
 _SPARE_SHARE, _SPARE = 8, 16
 # Bound for memory: users times lists at once, 4 bytes each, several times over.
@@ -199,16 +200,15 @@ def _in_whole_numbers(interests_KD: NDArray[np.float32], levels: int) -> NDArray
     return rounded
 
 
-def _floors(hopes_SU: NDArray[np.float32], lists_wanted_U: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:
+def _floors(hopes_SU: NDArray[np.float32], lists_wanted_U: NDArray[np.float64]) -> list[NDArray[np.float32]]:
     """For each round the hope down to which lists are read, if the user's cut is not above it."""
     lists, users = hopes_SU.shape
     hopes_US = np.ascontiguousarray(hopes_SU.T)
-    for times in _ROUNDS:
-        # Powers of two, so that users with more and with fewer exclusions are looked at together.
-        rank_U = np.minimum(lists, 2 ** np.ceil(np.log2(np.maximum(1, times * lists_wanted_U)))).astype(np.int64)
-        floor_U = np.empty(users, dtype=np.float32)
-        for rank in np.unique(rank_U).tolist():
-            same = np.flatnonzero(rank_U == rank)
-            floor_U[same] = np.partition(hopes_US[same], lists - rank, axis=1)[:, lists - rank]
-        yield floor_U
-    yield np.full(users, -np.inf, dtype=np.float32)
+    floors_RU = np.empty((len(_ROUNDS), users), dtype=np.float32)
+    # Powers of two, so that users with more and with fewer exclusions are looked at together.
+    step_U = np.ceil(np.log2(np.maximum(1, _ROUNDS[0] * lists_wanted_U))).astype(np.int64)
+    for step in np.unique(step_U).tolist():
+        same = np.flatnonzero(step_U == step)
+        ranks = [max(0, lists - 2**step * times // _ROUNDS[0]) for times in _ROUNDS]
+        floors_RU[:, same] = np.partition(hopes_US[same], ranks, axis=1)[:, ranks].T
+    return [*floors_RU, np.full(users, -np.inf, dtype=np.float32)]

@@ -40,6 +40,7 @@ HISTORY = 50
 MODEL_ITEMS = 1_000_000
 RECALL = 0.99
 ROUNDS = 3
+PARTS = ("compare", "growth", "night", "latency")
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -215,11 +216,10 @@ def latency(size: int, wanted: int, name: str, folder: Path) -> None:
     catalogue = catalogue_of(size, folder)
     sample, crowd = users(catalogue.vectors_VD, 32, seed=1), users(catalogue.vectors_VD, 205, seed=2)
     built, _, index = seconds(lambda: choose(catalogue, "ivf", RECALL, 0, sample, wanted))
+    show(f"{size:,} items: {index.kind} with reach {index.reach}, built and measured in {built:.0f} CPU s")
     slowest, middle = one_user_ms(catalogue, index, crowd, wanted)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    show(
-        f"{size:,} items: built in {built:.0f} CPU s; one user p99 {slowest:.1f} ms, median {middle:.1f}; {peak:.1f} GB"
-    )
+    show(f"{size:,} items: one user p99 {slowest:.1f} ms, median {middle:.1f}; {peak:.1f} GB")
     record({f"retrieve.{name}.one_user_p99_ms": slowest, f"retrieve.{name}.peak_gb": peak})
 
 
@@ -235,15 +235,19 @@ def main() -> None:
     options.add_argument("--large", type=int, default=0 if quick else 10_000_000, help="items, latency only; 0: none")
     options.add_argument("--users", type=int, default=256 if quick else 2048)
     options.add_argument("--wanted", type=int, default=1000, help="N")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        compare(asked.items, asked.users, asked.wanted, called(asked.items), folder)
-        for size in (asked.items // 10, asked.items // 3):
-            growth(size, asked.wanted, folder)
-        record(night(folder, items=asked.items // 10, users=asked.users * 4, wanted=asked.wanted))
+        if "compare" in asked.parts:
+            compare(asked.items, asked.users, asked.wanted, called(asked.items), folder)
+        if "growth" in asked.parts:
+            for size in (asked.items // 10, asked.items // 3):
+                growth(size, asked.wanted, folder)
+        if "night" in asked.parts:
+            record(night(folder, items=asked.items // 10, users=asked.users * 4, wanted=asked.wanted))
         gc.collect()
-        if asked.large:
+        if "latency" in asked.parts and asked.large:
             latency(asked.large, asked.wanted, called(asked.large), folder)
 
 
