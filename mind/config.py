@@ -45,7 +45,7 @@ class IngestSection(Section):
     """Raw log to behaviours."""
 
     source: Name = Field(description="name of a file in conf/sources, without .toml")
-    path: str = Field(description="raw log: file, folder or URI; empty means the path in the source file")
+    path: str = Field(description="raw log: file, folder or URI, {ds} for a day; empty: the path in the source file")
     watermark: str = Field(description="file that holds the moment up to which the log is complete; empty: no waiting")
     look_back_days: Positive = Field(description="days up to and including ds that a run writes again")
     bad_row_limit: Share = Field(description="largest share of bad rows, as the source defines bad")
@@ -55,6 +55,9 @@ class VocabularySection(Section):
     """Values to dense indexes."""
 
     minimum_count: Positive = Field(description="behaviours that a value needs before it gets an index")
+    maximum_unknown_share: Share = Field(
+        description="largest share of a feature's values without an index, over the days looked back on"
+    )
 
 
 class TuplesSection(Section):
@@ -96,6 +99,9 @@ class ModelSection(Section):
     hidden_sizes: tuple[Positive, ...] = Field(description="widths of the head's ReLU layers")
     residual: bool = Field(description="the head adds to the capsule instead of replacing it")
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="share of entries left out in training")
+    decorrelation: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        description="weight of the interests' mean squared cosine in the loss"
+    )
     attention_power: Annotated[float, Field(ge=0.0)] = Field(description="p of label-aware attention; inf: hard")
     normalise: bool = Field(description="L2-normalise item and interest vectors")
     temperature: Scale = Field(description="scores are divided by it in the loss")

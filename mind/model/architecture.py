@@ -12,7 +12,14 @@ from mind.model.routing_start import RoutingStart, check_start
 ScoredBy = Literal["chosen", "best"]
 Method = Literal["mind", "youtube_dnn"]
 
-LATER = {"method": "mind", "recency": False, "context": False, "residual": False, "dropout": 0.0}
+LATER = {
+    "method": "mind",
+    "recency": False,
+    "context": False,
+    "residual": False,
+    "dropout": 0.0,
+    "decorrelation": 0.0,
+}
 """What a model that was stored before these arguments existed has in their place."""
 
 
@@ -45,6 +52,7 @@ class Architecture:
     context: bool
     residual: bool
     dropout: float
+    decorrelation: float
 
     def __post_init__(self) -> None:
         for name in ("feature_sizes", "profile_sizes", "hidden_sizes"):
@@ -80,6 +88,8 @@ class Architecture:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, it must be 0 or more and below 1; 0 leaves nothing out")
+        if not (math.isfinite(self.decorrelation) and self.decorrelation >= 0.0):
+            raise ValueError(f"decorrelation is {self.decorrelation}, it must be finite and 0 or more; 0 turns it off")
         _at_least("seed", self.seed, 0, "give a whole number from 0")
         check_start(self.routing_start, self.sigma, self.start_scale)
         check_power(self.attention_power)

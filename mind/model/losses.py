@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from mind.model.arithmetic import at_least_float32
+from mind.model.arithmetic import at_least_float32, unit
 
 BLOCK = 64
 """Users whose scores are computed at a time on a CPU."""
@@ -38,6 +38,15 @@ def sampled_softmax(positive_B: Tensor, negative_BN: Tensor, log_expected: Tenso
     # The positive is in the sum, so that it is finite even where every negative is a hit.
     normaliser_B = torch.logsumexp(torch.cat([positive_B1, corrected_BN], dim=1), dim=1)
     return normaliser_B - positive_B1.squeeze(1)
+
+
+def likeness(vector_BJD: Tensor, is_active_BJ: Tensor) -> Tensor:
+    """Mean squared cosine over the pairs of a user's active vectors, 0 for a user with one: [B]."""
+    unit_BJD = unit(vector_BJD).masked_fill(~is_active_BJ.unsqueeze(2), 0.0)
+    square_BJJ = torch.matmul(unit_BJD, unit_BJD.transpose(1, 2)).square()
+    with_itself_B = square_BJJ.diagonal(dim1=1, dim2=2).sum(dim=1)
+    count_B = is_active_BJ.sum(dim=1)
+    return (square_BJJ.sum(dim=(1, 2)) - with_itself_B) / (count_B * (count_B - 1)).clamp_min(1)
 
 
 def hits(target_B: Tensor, negatives_N: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,6 +62,7 @@ class MIND(nn.Module):
             knows what else the user does.
         residual: see `head.py` (not in the paper).
         dropout: share of the entries of a batch's behaviour vectors that training leaves out (not in the paper).
+        decorrelation: weight, in the loss, of the mean squared cosine between a user's interests (not in the paper).
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -95,6 +96,7 @@ class MIND(nn.Module):
         context: bool = False,
         residual: bool = False,
         dropout: float = 0.0,
+        decorrelation: float = 0.0,
     ) -> None:
         super().__init__()
         self.architecture = Architecture(
@@ -122,6 +124,7 @@ class MIND(nn.Module):
             context=context,
             residual=residual,
             dropout=dropout,
+            decorrelation=decorrelation,
         )
         generator = torch.Generator().manual_seed(seed)
         self.item_embedding = ItemEmbedding(

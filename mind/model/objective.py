@@ -22,7 +22,7 @@ from mind.model.arithmetic import FAST
 from mind.model.hashing import kept_entries
 from mind.model.history import bounded_history
 from mind.model.label_attention import label_attention
-from mind.model.losses import best_vector_softmax, hits
+from mind.model.losses import best_vector_softmax, hits, likeness
 from mind.model.recency import SMALLEST_WEIGHT, weighted_mean
 from mind.model.routing import routing_weights, squash
 from mind.model.rows import Behaviours, collected, grouped
@@ -73,7 +73,8 @@ def training_losses(
     behaved_UD = _dropped(model, item_UD, batch.distinct_U, salt)
     weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD.detach(), salt)
 
-    only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
+    # Interests can be held apart only where all of them are there.
+    only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power) and not given.decorrelation
     active_BJ, weights_BJL = batch.active_BK, weights_BKL
     if only:
         with torch.no_grad():
@@ -213,9 +214,10 @@ def _losses(
     given = model.architecture
     user_BD = label_attention(vectors_BJD, active_BJ, label_BD, given.attention_power)
     positive_B = (user_BD * label_BD).sum(dim=-1) / given.temperature
+    apart_B = given.decorrelation * likeness(vectors_BJD, active_BJ) if given.decorrelation else 0.0
     if given.negatives_scored_by == "chosen":
         vectors_BJD, active_BJ = user_BD.unsqueeze(1), torch.ones_like(active_BJ[:, :1])
-    return best_vector_softmax(
+    return apart_B + best_vector_softmax(
         vectors_BJD / given.temperature,
         active_BJ,
         negative_ND,

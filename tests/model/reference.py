@@ -147,6 +147,12 @@ def sampled_softmax(
     return math.log(total) - positive
 
 
+def likeness(interests: Sequence[Vector]) -> float:
+    """Mean squared cosine over the pairs of interests; 0 without a pair."""
+    squares = [dot(unit(a), unit(b)) ** 2 for place, a in enumerate(interests) for b in interests[:place]]
+    return sum(squares) / len(squares) if squares else 0.0
+
+
 def serving_score(interests: Sequence[Vector], item: Vector) -> float:
     """Eq (3)."""
     return max(dot(interest, item) for interest in interests)

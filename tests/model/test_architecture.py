@@ -33,6 +33,7 @@ from tests.model.worlds import small_model
         ({"method": "bert4rec"}, "method is 'bert4rec'"),
         ({"method": "youtube_dnn"}, "interests is 3 with method 'youtube_dnn'"),
         ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"decorrelation": -0.1}, "decorrelation is -0.1"),
         ({"recency": 1}, "recency is 1"),
     ],
 )

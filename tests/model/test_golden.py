@@ -16,6 +16,8 @@ BEYOND_THE_PAPER: tuple[dict[str, Any], ...] = (
     {"recency": True},
     {"context": True},
     {"recency": True, "context": True, "residual": True, "routing_start": "farthest"},
+    {"decorrelation": 0.7},
+    {"decorrelation": 0.7, "normalise": False},
     {"method": "youtube_dnn", "interests": 1},
     {"method": "youtube_dnn", "interests": 1, "recency": True, "context": True, "residual": True},
 )
@@ -150,10 +152,22 @@ def test_gradients_beyond_the_paper_equal_those_of_the_plain_way(changes: dict[s
     scores_BN = best_scores(found, items_ND) if scored_by == "best" else user_BD @ items_ND.T
     positive_B = (user_BD * label_BD).sum(dim=1) / given.temperature
     is_hit_BN = target_BF[:, :1] == negatives_N
-    sampled_softmax(positive_B, scores_BN / given.temperature, log_expected_N, is_hit_BN).sum().backward()
+    losses_B = sampled_softmax(positive_B, scores_BN / given.temperature, log_expected_N, is_hit_BN)
+    (losses_B + given.decorrelation * pairwise(found.vectors_BKD, found.active_BK)).sum().backward()
     expected = every_gradient(plain)
     for name, gradient in every_gradient(fast).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-7, atol=1e-9)
+
+
+def pairwise(vectors_BKD: torch.Tensor, active_BK: torch.Tensor) -> torch.Tensor:
+    """Mean squared cosine of each user's pairs of interests, pair by pair."""
+    means = []
+    for vectors_KD, count in zip(vectors_BKD, active_BK.sum(dim=1).tolist(), strict=True):
+        pairs = [
+            torch.cosine_similarity(vectors_KD[a], vectors_KD[b], dim=0) ** 2 for a in range(count) for b in range(a)
+        ]
+        means.append(torch.stack(pairs).mean() if pairs else vectors_KD.sum() * 0.0)
+    return torch.stack(means)
 
 
 def assert_losses_match(model: MIND) -> None:
@@ -182,6 +196,7 @@ def assert_losses_match(model: MIND) -> None:
             log_expected_N.tolist(),
             [item == target for item in negatives_N.tolist()],
         )
+        expected += model.architecture.decorrelation * reference.likeness(interests)
         assert losses_B[row].item() == pytest.approx(expected, abs=1e-9)
 
 
