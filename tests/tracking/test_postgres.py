@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ PROGRAMS = Path(FOUND).resolve().parent if FOUND else DEBIAN[-1] if DEBIAN else 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL server here (Debian's package: postgresql)"),
-    pytest.mark.skipif(find_spec("psycopg") is None, reason="the driver psycopg is not installed"),
 ]
 
 
