@@ -7,7 +7,7 @@ JARS_FROM ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jars demo night compare show explain data-check bench bench-tuples bench-train bench-retrieve quality doctor airflow test test-slow lint format tables package lock clean
+.PHONY: help setup jars demo night compare show explain data-check bench bench-tuples bench-train bench-retrieve bench-page quality doctor airflow test test-slow lint format tables package lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-train: setup .venv/.bench-ready  ## a training step beside torch-rechub's,
 bench-retrieve: setup .venv/.bench-ready  ## retrieval from 1 and 10 million items beside faiss and hnswlib (QUICK=1: 100,000)
 	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.retrieve
 
+bench-page: setup  ## write the numbers of build/bench.json and build/quality.json into docs/benchmarks.md
+	@$(BIN)/python -m tests.bench.page docs/benchmarks.md
+
 quality: setup  ## all methods on three logs, three seeds, into build/quality.json; an hour or more (QUICK=1, ABLATION=1, DEVICE=cuda)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.quality --device $(or $(DEVICE),cpu) $(if $(QUICK),--quick) $(if $(ABLATION),--ablation)
 
@@ -105,7 +108,7 @@ format: .venv/.ready  ## let ruff put the code into shape
 	@$(BIN)/ruff check -q --fix . && $(BIN)/ruff format -q .
 
 tables: .venv/.ready  ## write the table and configuration references from the code
-	@$(BIN)/python -m mind.tables README.md
+	@$(BIN)/python -m mind.tables docs/tables.md
 	@$(BIN)/python -m mind.config_reference docs/configuration.md
 
 package: .venv/.ready  ## build/mind.zip: what Spark's workers on other machines need of ours

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from mind.config import Config, load
 
-OPEN, CLOSE = "<!-- configuration -->", "<!-- /configuration -->"
+MARK = "configuration"
 
 
 def as_markdown(config: Config) -> str:
@@ -40,17 +40,18 @@ def _toml(value: object) -> str:
     return str(value)
 
 
-def between(text: str, made: str) -> str:
-    """The file's text with the reference between its markers.
+def between(text: str, made: str, mark: str = MARK) -> str:
+    """The text of a page with what was made between its markers.
 
     Raises:
         ValueError: it has no markers.
     """
-    before, opened, rest = text.partition(OPEN)
-    _, closed, after = rest.partition(CLOSE)
+    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, opened, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
     if not (opened and closed):
-        raise ValueError(f"there is no {OPEN} ... {CLOSE} to write between")
-    return f"{before}{OPEN}\n{made}\n{CLOSE}{after}"
+        raise ValueError(f"there is no {start} ... {end} to write between")
+    return f"{before}{start}\n{made}\n{end}{after}"
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -10,12 +12,6 @@ from mind.redaction import redacted
 from mind.report.facts import NightFacts, Person
 
 WIDTH = 110
-NEXT = (
-    "open the report in a browser",
-    ".venv/bin/mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db   compare the runs",
-    "make night DS=2011-12-09   the next night: the champion is challenged, the tables move on",
-    "write conf/sources/yours.toml and point ingest.path at your own log (README, Your own logs)",
-)
 
 
 def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
@@ -36,8 +32,19 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
     for name, place in facts.places.items():
         console.print(f"  {name:<14} {redacted(place)}", soft_wrap=True, markup=False)
     console.print("\n[bold]What to try next[/bold]")
-    for text in NEXT:
-        console.print(f"  {text}", soft_wrap=True)
+    for text in _next_steps(facts):
+        console.print(f"  {text}", soft_wrap=True, markup=False)
+
+
+def _next_steps(facts: NightFacts) -> tuple[str, ...]:
+    following = date.fromisoformat(facts.ds) + timedelta(days=1)
+    return (
+        "open the report in a browser",
+        f".venv/bin/mlflow ui --backend-store-uri {facts.places['MLflow store']}   compare the runs",
+        f"make night DS={following} CONFIG=...   the next night, with the configuration of this one: the champion is "
+        "challenged, the tables move on",
+        "your own log: docs/tutorial.md",
+    )
 
 
 def _rows(facts: NightFacts) -> Table:
@@ -52,7 +59,7 @@ def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
     rows = int(facts.metrics["test_rows"])
     # A champion that was evaluated under an earlier configuration may lack a cutoff.
     cutoffs = tuple(at for at in cutoffs if f"test_hit_rate_at_{at}" in facts.metrics)
-    title = f"Test days, {rows:,} targets, every item ranked"
+    title = f"Test days, {rows:,} targets ranked among all items that compete"
     table = Table("", *[f"HitRate@{at}" for at in cutoffs], title=title, title_justify="left", box=None, pad_edge=False)
     for name, prefix in (("MIND", "test"), ("popularity", "popularity")):
         # Popularity is measured with every evaluation, a champion of an earlier night may lack it.

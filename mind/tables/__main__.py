@@ -1,4 +1,4 @@
-"""Write the table reference between the markers of a Markdown file: python -m mind.tables README.md."""
+"""Write the table reference between the markers of a Markdown file: python -m mind.tables docs/tables.md."""
 
 from __future__ import annotations
 

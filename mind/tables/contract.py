@@ -1,4 +1,4 @@
-"""What a table promises. Schema checks, the Delta table itself and the README's table derive from it."""
+"""What a table promises. Schema checks, the Delta table itself and docs/tables.md derive from it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def as_markdown(contracts: list[Contract]) -> str:
         key, partition = ", ".join(table.key), ", ".join(table.partition) or "none"
         lines.append(f"| {table.name} ({table.format}) | {table.grain} | {key} | {partition} | {table.produced_by} |")
     for table in contracts:
-        lines += ["", f"**{table.name}**", "", "| column | type | meaning |", "|---|---|---|"]
+        lines += ["", f"## {table.name}", "", "| column | type | meaning |", "|---|---|---|"]
         for column in table.columns:
             unit = f" [{column.unit}]" if column.unit else ""
             optional = "" if column.required else " (may be null)"

@@ -245,7 +245,7 @@ def main() -> None:
             for size in (asked.items // 10, asked.items // 3):
                 growth(size, asked.wanted, folder)
         if "night" in asked.parts:
-            record(night(folder, items=asked.items // 10, users=asked.users * 4, wanted=asked.wanted))
+            record(night(folder, items=asked.items // 10, users=asked.users * 16, wanted=asked.wanted))
         gc.collect()
         if "latency" in asked.parts and asked.large:
             latency(asked.large, asked.wanted, called(asked.large), folder)

@@ -67,7 +67,7 @@ def facts(**changes: Any) -> NightFacts:
                 routing=[(f"routed {EVIL}", [0.9, 0.1]), ("PLAIN MUG", [0.4, 0.6])],
             )
         ],
-        "places": {"tables": f"/lake {EVIL}", "report": "/build/report/index.html"},
+        "places": {"tables": f"/lake {EVIL}", "MLflow store": "sqlite:///a.db", "report": "/build/report/index.html"},
         "main_cutoff": 50,
         "comparison": COMPARISON,
         "item_map": ItemMap(

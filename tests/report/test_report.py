@@ -193,6 +193,8 @@ def test_the_summary_prints_names_as_they_are_and_the_measures(capsys: pytest.Ca
         assert said in flat
     assert "Model version 7; 2 of 3 gates passed." in flat
     assert "nothing: other interests score its items higher" in flat
+    assert "--backend-store-uri sqlite:///a.db" in flat
+    assert "make night DS=2011-12-09 CONFIG=" in flat
     mind, popular = (
         next(line for line in told.splitlines() if line.startswith(name)) for name in ("MIND", "popularity")
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
@@ -56,3 +59,13 @@ def test_a_moment_is_in_utc_and_microseconds(kind: pa.DataType) -> None:
 
 def test_tables_have_names_of_their_own() -> None:
     assert len({contract.name for contract in ALL}) == len(ALL)
+
+
+def test_the_query_of_the_table_reference_unfolds_a_list(spark: SparkSession) -> None:
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
+    query = page.split("```sql\n")[1].split("```")[0]
+    ann = "SELECT 'ann' user_id, array('b', 'a') item_ids, array(0.5f, 0.25f) scores, DATE'2011-12-08' ds"
+    bob = "SELECT 'bob', array('c'), array(1f), DATE'2011-12-09'"
+    spark.sql(f"{ann} UNION ALL {bob}").createOrReplaceTempView("held")
+    rows = spark.sql(re.sub(r"delta\.`[^`]+`", "held", query)).collect()
+    assert [tuple(row) for row in rows] == [("ann", 1, "b", 0.5), ("ann", 2, "a", 0.25)]

@@ -17,11 +17,13 @@ from tests.storage.frames import rows_of
 def test_rows_come_with_the_file_that_held_them(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('who,what\nann,"tea, green"\nbob,pot\n')
     (tmp_path / "é.csv").write_text("who,what\ncem,日本\n")
+    (tmp_path / "a+b 50%.csv").write_text("who,what\ndan,cup\n")
     found = rows_of(read_raw_log(spark, source(format="csv", options={"header": "true"}), str(tmp_path)))
     assert sorted((row["who"], row["what"], row[n.SOURCE_FILE]) for row in found) == [
         ("ann", "tea, green", "a.csv"),
         ("bob", "pot", "a.csv"),
         ("cem", "日本", "é.csv"),
+        ("dan", "cup", "a+b 50%.csv"),
     ]
 
 

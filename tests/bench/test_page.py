@@ -1,0 +1,62 @@
+"""The page of results says what the files say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mind.config_reference import between
+from tests.bench.page import bench_table, meaning, quality_tables
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def test_a_number_is_told_with_what_it_is_and_nothing_else_of_the_page_changes() -> None:
+    page = "before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n"
+    numbers = {"train.v10k.examples_per_s": 29600.4, "train.v10k.over_torch_rechub": 5.2337, "train.threads": 1}
+    assert between(page, bench_table(numbers), "bench") == (
+        "before\n<!-- bench -->\n"
+        "| number | value | what it is |\n"
+        "|---|---:|---|\n"
+        "| train.v10k.examples_per_s | 29,600 | rows a second of our training step with the model that the peer is |\n"
+        "| train.v10k.over_torch_rechub | 5.23 | our rows a second over theirs, the same model |\n"
+        "| train.threads | 1 | threads of every training number |\n"
+        "<!-- /bench -->\nafter\n"
+    )
+
+
+def test_the_longest_end_of_a_name_tells_what_it_is() -> None:
+    assert meaning("train.v1m.default_setting_over_torch_rechub") != meaning("train.v1m.over_torch_rechub")
+    assert "faiss IVF" in meaning("retrieve.1m.ivf.recall")
+    assert meaning("somebody.else") == ""
+
+
+def test_methods_of_a_log_stand_from_the_weakest_to_the_strongest_with_deviations_where_there_are_any() -> None:
+    numbers = {}
+    for method, recall, spread in (("mind_k", 0.31, 0.002), ("popularity", 0.05, 0.0)):
+        for cut in ("recall10", "recall20", "recall50", "recall100", "ndcg10"):
+            numbers |= {f"ml1m.{method}.{cut}": recall, f"ml1m.{method}.{cut}.sd": spread}
+    lines = quality_tables(numbers).splitlines()
+    assert lines[0] == "**ml1m**"
+    assert lines[4] == "| popularity | .0500 | .0500 | .0500 | .0500 | .0500 |"
+    assert lines[5].startswith("| mind_k | .3100 ± .0020 |")
+
+
+def test_where_nothing_ran_the_page_says_what_to_run() -> None:
+    assert "make bench" in bench_table({})
+    assert "make quality" in quality_tables({})
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="<!-- quality -->"):
+        between("nothing", "", "quality")
+
+
+def test_the_page_has_markers_and_its_tables_have_the_form_of_the_command() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for mark, table in (("bench", bench_table), ("quality", quality_tables)):
+        found = page.split(f"<!-- {mark} -->\n")[1].split(f"\n<!-- /{mark} -->")[0]
+        assert between(page, found, mark) == page
+        assert found == table({}) or re.search(r"^\| (number|method) \|", found, re.MULTILINE), mark
