@@ -26,8 +26,8 @@ def methods(facts: NightFacts) -> str:
     at = facts.main_cutoff
     rows = int(facts.metrics.get("test_rows", 0))
     return (
-        f'<p class="said">HitRate on the test days, {rows:,} targets that training never saw, every item ranked. '
-        f"The line over a bar is the 95 % interval of its difference to what it is compared with.</p>"
+        f'<p class="said">HitRate on the test days, {rows:,} targets that training never saw, ranked among all items '
+        f"that compete. The line over a bar is the 95 % interval of its difference to what it is compared with.</p>"
         f"<h3>HitRate@{at}</h3>{bars(list(_bars(facts, held)), f'HitRate@{at} of each method')}{_cutoffs(facts, held)}"
     )
 

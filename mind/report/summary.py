@@ -40,7 +40,7 @@ def _next_steps(facts: NightFacts) -> tuple[str, ...]:
     following = date.fromisoformat(facts.ds) + timedelta(days=1)
     return (
         "open the report in a browser",
-        f".venv/bin/mlflow ui --backend-store-uri {facts.places['MLflow store']}   compare the runs",
+        f".venv/bin/mlflow ui --backend-store-uri {redacted(facts.places['MLflow store'])}   compare the runs",
         f"make night DS={following} CONFIG=...   the next night, with the configuration of this one: the champion is "
         "challenged, the tables move on",
         "your own log: docs/tutorial.md",
