@@ -20,13 +20,11 @@ import argparse
 import gc
 import resource
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import faiss
-import hnswlib
 import numpy as np
 import torch
 
@@ -35,19 +33,13 @@ from mind.retrieval import Candidates, Catalogue, ExactIndex, choose, recall, to
 from tests.bench.clustered_items import DIMENSION, INTERESTS, catalogue_of, users
 from tests.bench.record import record
 from tests.bench.retrieve_night import night
+from tests.bench.retrieve_peers import against_hnswlib, against_ivf, seconds, show
 
 HISTORY = 50
 MODEL_ITEMS = 1_000_000
 RECALL = 0.99
 ROUNDS = 3
 PARTS = ("compare", "growth", "night", "latency")
-
-
-def seconds(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """CPU seconds, seconds of the clock, result."""
-    clock, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return time.process_time() - cpu, time.perf_counter() - clock, result
 
 
 def lists(interests: Sequence[np.ndarray], catalogue: Catalogue, index: Any, wanted: int) -> list[Candidates]:
@@ -70,28 +62,6 @@ def one_user_ms(catalogue: Catalogue, index: Any, interests: Sequence[np.ndarray
     calls = zip(histories, interests, strict=True)
     times = [seconds(lambda pair=pair: serve(*pair))[1] for pair in calls]
     return float(np.quantile(times[5:], 0.99)) * 1e3, float(np.median(times[5:])) * 1e3
-
-
-def recall_of_answers(answers: np.ndarray, best: Sequence[Candidates]) -> float:
-    """Mean share of the exact lists among the answers of all interests of a user, int [3 U, k]."""
-    of_users = answers.reshape(len(best), -1)
-    return float(np.mean([np.isin(one.positions, got).mean() for one, got in zip(best, of_users, strict=True)]))
-
-
-def until_recall(
-    efforts: Sequence[int], search: Callable[[int], np.ndarray], best: Sequence[Candidates], least: float
-) -> tuple[float, float, int]:
-    """CPU seconds, recall and effort of the first effort that reaches the recall, or of the last."""
-    for effort in efforts:
-        cpu, _, answers = seconds(lambda effort=effort: search(effort))
-        reached = recall_of_answers(answers, best)
-        if reached >= least:
-            break
-    return cpu, reached, effort
-
-
-def show(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
 
 
 def compare(size: int, count: int, wanted: int, name: str, folder: Path) -> None:
@@ -137,65 +107,6 @@ def compare(size: int, count: int, wanted: int, name: str, folder: Path) -> None
     show(str({key: round(float(value), 4) for key, value in values.items()}))
     against_ivf(few, best[: len(few)], wanted, reached, ms["approx"][0], name, vectors_VD)
     against_hnswlib(few, best[: len(few)], wanted, reached, ms["approx"][0], name, vectors_VD)
-
-
-def against_ivf(
-    few: Sequence[np.ndarray],
-    best: Sequence[Candidates],
-    wanted: int,
-    least: float,
-    ours_ms: float,
-    name: str,
-    vectors_VD: np.ndarray,
-) -> None:
-    """faiss IVF at the recall that ours had on its users, or the most that it reaches."""
-    rows = np.concatenate(few)
-    count = max(16, round(len(vectors_VD) ** 0.5))
-    ivf = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIMENSION), DIMENSION, count, faiss.METRIC_INNER_PRODUCT)
-    ivf.train(vectors_VD[:: max(1, len(vectors_VD) // (64 * count))])
-    ivf.add(vectors_VD)
-
-    def probe(effort: int) -> np.ndarray:
-        ivf.nprobe = effort
-        return ivf.search(rows, wanted)[1]
-
-    cpu, reached, effort = until_recall([4 * 2**step for step in range(9) if 4 * 2**step < count], probe, best, least)
-    show(f"faiss IVF: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, {effort} of {count} lists")
-    ratio = cpu / len(few) * 1e3 / ours_ms
-    record({f"retrieve.{name}.approx.over_ivf_equal_recall": ratio, f"retrieve.{name}.ivf.recall": reached})
-
-
-def against_hnswlib(
-    few: Sequence[np.ndarray],
-    best: Sequence[Candidates],
-    wanted: int,
-    least: float,
-    ours_ms: float,
-    name: str,
-    vectors_VD: np.ndarray,
-) -> None:
-    """hnswlib at the recall that ours had on its users, or the most that it reaches."""
-    # One more dimension makes all items equally long and leaves the order of the products as it is. A graph of the
-    # plain vectors reached a recall of 0.52 at most: long items hide the others.
-    norms_V = np.linalg.norm(vectors_VD, axis=1)
-    rest_V = np.sqrt(np.maximum(norms_V.max() ** 2 - norms_V**2, 0))
-    equal_VD = np.column_stack([vectors_VD, rest_V]).astype(np.float32) / norms_V.max()
-    rows = np.concatenate(few)
-    rows = np.column_stack([rows, np.zeros(len(rows), dtype=np.float32)])
-    graph = hnswlib.Index("ip", DIMENSION + 1)
-    graph.init_index(len(equal_VD), ef_construction=100, M=16)
-    built, _, _ = seconds(lambda: graph.add_items(equal_VD, num_threads=1))
-
-    def walk(effort: int) -> np.ndarray:
-        graph.set_ef(effort)
-        return graph.knn_query(rows, wanted, num_threads=1)[0]
-
-    cpu, reached, effort = until_recall([wanted * 2**step for step in range(4)], walk, best, least)
-    show(
-        f"hnswlib: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, ef {effort}, built in {built:.0f} CPU s"
-    )
-    ratio = cpu / len(few) * 1e3 / ours_ms
-    record({f"retrieve.{name}.approx.over_hnswlib": ratio, f"retrieve.{name}.hnswlib.recall": reached})
 
 
 def growth(size: int, wanted: int, folder: Path) -> None:
