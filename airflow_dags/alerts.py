@@ -33,9 +33,10 @@ def failed(context: Mapping[str, Any], command: str = "") -> None:
 
 
 def late(context: Mapping[str, Any] | None = None, *, deadline: str, command: str = "", **_: Any) -> None:
-    """A night that is not done at its deadline."""
-    run = (context or {}).get("dag_run")
-    tell(f"the night is late: not published by {deadline} (run {getattr(run, 'run_id', run)})", command)
+    """A night that is not done at its deadline; the scheduler tells of the run in the words of its API."""
+    run = (context or {}).get("dag_run") or {}
+    name, begins = run.get("dag_run_id", "?"), run.get("logical_date", "?")
+    tell(f"the night is late: not published by {deadline} (run {name} for the day that begins {begins})", command)
 
 
 def tell(text: str, command: str) -> None:

@@ -4,6 +4,7 @@ from mind.baselines.popularity import item_counts
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
 from mind.features.entities import known_items
+from mind.features.history import NEEDED
 from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
 from mind.source import load_source
@@ -22,7 +23,7 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root, config.lake.catalog)
-    kept = standing(until(lake.read(BEHAVIOURS), ds), source).persist()
+    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
     sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples).persist()
     targets = count_targets(sequences, ds, config.tuples)

@@ -1,9 +1,9 @@
 """Behaviours -> vocabulary, items, users."""
 
-from mind.behaviours.days import until
+from mind.behaviours.days import last_days, until
 from mind.behaviours.standing import standing
 from mind.features.entities import items_as_of, users_as_of
-from mind.features.vocabulary import new_entries, observed_values
+from mind.features.vocabulary import check_known, new_entries, observed_values
 from mind.launch import Run, job
 from mind.source import load_source
 from mind.storage.lake import Lake
@@ -18,8 +18,10 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     behaviours = until(lake.read(BEHAVIOURS), ds).persist()
     kept = standing(behaviours, source).persist()
-    observed = observed_values(kept, behaviours)
-    lake.add(VOCABULARY, lambda held: new_entries(observed, held, config.vocabulary.minimum_count, ds))
+    minimum, limit = config.vocabulary.minimum_count, config.vocabulary.maximum_unknown_share
+    observed = observed_values(kept, behaviours, last_days(ds, config.ingest.look_back_days)[0]).persist()
+    check_known(observed, lake.read_or_empty(VOCABULARY), minimum, limit)
+    lake.add(VOCABULARY, lambda held: new_entries(observed, held, minimum, ds))
     vocabulary = lake.read(VOCABULARY)
     lake.replace(ITEMS, items_as_of(kept, vocabulary, source, ds), ds, ds)
     lake.replace(USERS, users_as_of(behaviours, kept, vocabulary, source, ds), ds, ds)

@@ -1,5 +1,6 @@
 """Raw log -> behaviours, quarantine."""
 
+from mind.behaviours.days import logged_days
 from mind.behaviours.ingest import ingest
 from mind.launch import Run, job
 from mind.source import load_source
@@ -14,9 +15,11 @@ def main(run: Run) -> None:
     config = run.config
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root, config.lake.catalog)
-    raw = read_raw_log(lake.spark, source, config.ingest.path or source.path)
+    days = logged_days(run.ds, config.ingest.look_back_days)
+    raw = read_raw_log(lake.spark, source, config.ingest.path or source.path, *days)
     forgotten = lake.read_or_empty(FORGOTTEN)
     night = ingest(raw, source, config.ingest, config.lake.time_zone, run.ds, forgotten)
+    night.check_held(lake.read_or_empty(BEHAVIOURS))
     refused = lake.replace(QUARANTINE, night.quarantine, run.ds, run.ds, may_be_empty=True)
     accepted = lake.replace(BEHAVIOURS, night.behaviours, night.first, night.last)
     night.check_sums(accepted, refused)

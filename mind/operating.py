@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from mind.sections import Count, Positive, Section
+from mind.sections import Count, Positive, Scale, Section
 
 
 class MaintenanceSection(Section):
@@ -39,7 +39,7 @@ class ScheduleSection(Section):
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:function that makes the task of a training"
     )
     retries: Count = Field(description="times that a failed task is tried again")
-    retry_minutes: Positive = Field(description="minutes before the first of them; doubled each time")
+    retry_minutes: Scale = Field(description="minutes before the first of them; doubled each time")
     step_hours: Positive = Field(description="hours after which a step is killed")
     train_hours: Positive = Field(description="hours after which a training is killed")
     wait_hours: Positive = Field(description="hours for which a night waits for its log")

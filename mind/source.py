@@ -66,7 +66,7 @@ class Source(Section):
     name: Name
     description: str = Field(min_length=1, description="where the data come from")
     format: Format
-    path: str = Field(min_length=1, description="default place of the log")
+    path: str = Field(min_length=1, description="default place of the log; {ds} in it stands for a day")
     options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
     fields: str = Field(default="", description="columns and types as Spark DDL; empty: whatever the log has")
     time_zone: str = Field(description="of event_time where that carries none")

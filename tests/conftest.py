@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from mind.preflight import find_java
-from tests.end_to_end.world import World, make_world
+from tests.end_to_end.world import BACKFILLED, World, copy_world, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
 # Many short queries: a compiler that optimises less is sooner done with them. (A night takes the full one.)
@@ -41,3 +41,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, str]:
     """A small night by the real command lines, once for all tests that look at one or compare with one; its output."""
     world = make_world(tmp_path_factory.mktemp("night"))
     return world, world.night()
+
+
+@pytest.fixture(scope="session")
+def by_hand(undisturbed: tuple[World, str], tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The small night, then the days before it, each by the launcher's command line, one after the other."""
+    world = copy_world(undisturbed[0], tmp_path_factory.mktemp("serial") / "world")
+    for ds in BACKFILLED:
+        world.served(ds)
+    return world

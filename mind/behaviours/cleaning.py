@@ -25,7 +25,8 @@ def without_copies(events: DataFrame, source: Source) -> DataFrame:
     Raises:
         BadInput: an expression of the source description does not fit the accepted rows.
     """
-    copies = Window.partitionBy(n.EVENT_ID).orderBy(n.SOURCE_FILE)
+    # Equal rows can differ in one thing, the day of their file: the one that came at its time counts.
+    copies = Window.partitionBy(n.EVENT_ID).orderBy(F.col(n.REASON).isNotNull(), n.SOURCE_FILE)
     events = events.withColumn(n.COPY, F.row_number().over(copies))
     repeated = F.when(F.col(n.COPY) > 1, F.lit(DUPLICATE))
     events = events.withColumn(n.REASON, F.coalesce(n.REASON, repeated))

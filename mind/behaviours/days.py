@@ -18,6 +18,22 @@ def until(events: DataFrame, ds: date) -> DataFrame:
     return events.where(F.col(n.EVENT_DAY) <= F.lit(ds))
 
 
+def between(events: DataFrame, first: date, last: date) -> DataFrame:
+    """The events of the days `first` to `last`; a table that is cut into days is read in these alone."""
+    return events.where(F.col(n.EVENT_DAY).between(F.lit(first), F.lit(last)))
+
+
 def last_days(ds: date, days: int) -> tuple[date, date]:
     """First and last of the `days` days up to and including `ds`."""
     return ds - timedelta(days=days - 1), ds
+
+
+def logged_days(ds: date, days: int) -> tuple[date, date]:
+    """First and last day whose files may hold rows of the `days` days up to `ds`.
+
+    A row counts if it was logged on the day of its event, on the day before (the log's day need not begin when the
+    lake's does) or on one of the `days - 1` days after it. So a backfill reads the late rows that the nights after `ds`
+    found, and what a day holds in the end does not depend on the order of the runs.
+    """
+    first, last = last_days(ds, days)
+    return first - timedelta(days=1), last + timedelta(days=days - 1)

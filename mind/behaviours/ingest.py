@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
-from mind.behaviours.days import last_days
-from mind.behaviours.parse import parse
+from mind.behaviours.days import between, last_days
+from mind.behaviours.parse import AFTER, parse
 from mind.behaviours.persons import FORGOTTEN, marked
 from mind.config import IngestSection
 from mind.errors import BadInput, BrokenPromise, told_by_spark
@@ -33,6 +35,32 @@ class Ingested:
     rows: int
     accepted: int
     refused: dict[str, int]
+    dated_after: int
+    """Rows dated after `last`: they wait for their day, or were logged too long before it and are refused."""
+    by_day: dict[date, int]
+    """Behaviours of each day that has any."""
+
+    def check_held(self, held: DataFrame) -> int:
+        """Behaviours of days before `last` that come late: what these days now have more than `held`, the table.
+
+        A day of which nothing is held is new, its behaviours are not late.
+
+        Raises:
+            BadInput: the log has nothing of a day of which behaviours are held: this run would delete them.
+        """
+        days = between(held, self.first, self.last).groupBy(n.EVENT_DAY).count().collect()
+        before: dict[date, int] = {row[n.EVENT_DAY]: row["count"] for row in days}
+        gone = sorted(day for day in before if day not in self.by_day)
+        if gone:
+            raise BadInput(
+                f"the log has no behaviour of {', '.join(map(str, gone[:5]))}{' ...' * (len(gone) > 5)}, but the table "
+                f"holds {sum(before[day] for day in gone)}, which this run would delete. Nothing was written. Give it "
+                f"a log that holds {self.first} to {self.last}, or lower ingest.look_back_days."
+            )
+        late = sum(self.by_day[day] - rows for day, rows in before.items() if day < self.last)
+        if late:
+            log.info("%s behaviours of earlier days than %s came late", f"{late:+,}", self.last)
+        return late
 
     def check_sums(self, behaviours: int, quarantine: int) -> None:
         """Raises BrokenPromise unless every row read was written to one of the two tables."""
@@ -60,12 +88,14 @@ def ingest(
             limit.
     """
     first, last = last_days(ds, section.look_back_days)
-    events = parse(raw, source, time_zone, first, last)
+    seen = Observation()
+    events = parse(raw, source, time_zone, first, last, seen)
     events = (events if forgotten is None else marked(events, forgotten)).persist()
     counted = _counted(events, source)
     rows = sum(row["rows"] for row in counted)
-    bad = {row[n.REASON]: row["bad"] for row in counted if row["bad"]}
-    refused = {row[n.REASON]: row["rows"] for row in counted if row[n.REASON] is not None}
+    bad = _by(n.REASON, "bad", [row for row in counted if row["bad"]])
+    refused = _by(n.REASON, "rows", [row for row in counted if row[n.REASON] is not None])
+    by_day = _by(n.EVENT_DAY, "rows", [row for row in counted if row[n.REASON] is None])
     if rows == 0:
         raise BadInput(
             f"source {source.name}: no row of the log belongs to {first} to {last}; is the day's log there yet, and is "
@@ -78,8 +108,16 @@ def ingest(
             f"{section.bad_row_limit:g}. Nothing was written. Mend the log or conf/sources/{source.name}.toml."
         )
     accepted = rows - sum(refused.values())
+    after = int(seen.get[AFTER])
     told = {"rows_read": rows, "rows_kept": accepted, "rows_refused": rows - accepted}
-    log.info("%s rows read, %s accepted, %s refused", *[f"{number:,}" for number in told.values()], extra=told)
+    log.info(
+        "%s rows read, %s accepted, %s refused%s; %s dated after %s",
+        *[f"{number:,}" for number in told.values()],
+        "".join(f", {count:,} {reason}" for reason, count in sorted(refused.items())).replace(",", ":", 1),
+        f"{after:,}",
+        last,
+        extra=told,
+    )
     return Ingested(
         behaviours=events.where(F.col(n.REASON).isNull()),
         quarantine=events.where(F.col(n.REASON) != FORGOTTEN).withColumn(n.DS, F.lit(ds)),
@@ -88,13 +126,25 @@ def ingest(
         rows=rows,
         accepted=accepted,
         refused=refused,
+        dated_after=after,
+        by_day=by_day,
     )
 
 
+def _by(key: str, number: str, rows: list[Row]) -> dict[Any, int]:
+    sums: dict[Any, int] = defaultdict(int)
+    for row in rows:
+        sums[row[key]] += row[number]
+    return dict(sums)
+
+
 def _counted(events: DataFrame, source: Source) -> list[Row]:
-    """Rows and bad rows by reason. Here the whole log is read for the first time, before anything is written."""
+    """Rows by reason and day. Here the whole log is read for the first time, before anything is written."""
     try:
-        return events.groupBy(n.REASON).agg(F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")).collect()
+        counts = [F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")]
+        # A refused row may be of any day, and a log with broken dates has many: only the accepted ones are told apart.
+        day = F.when(F.col(n.REASON).isNull(), F.col(n.EVENT_DAY)).alias(n.EVENT_DAY)
+        return events.groupBy(n.REASON, day).agg(*counts).collect()
     except (PySparkException, Py4JJavaError) as error:
         reason = told_by_spark(error)
         if reason is None:  # a lost machine, say: not the log's fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, TimestampNTZType, TimestampType
 
@@ -20,6 +20,10 @@ NO_USER = "no_user"
 NO_ITEM = "no_item"
 UNKNOWN_EVENT = "unknown_event_type"
 UNREADABLE_QUANTITY = "unreadable_quantity"
+TOO_LATE = "too_late"
+FUTURE = "future_dated"
+"""Logged after the days in which a night looks back on the event's day; dated more than a day after it was logged."""
+AFTER = "rows dated after the last day"
 ALWAYS_BAD = (UNREADABLE_ROW, UNREADABLE_TIME, NO_USER, NO_ITEM, UNKNOWN_EVENT, UNREADABLE_QUANTITY)
 """Reasons that hold for every source and say that the log or its description is wrong."""
 
@@ -41,11 +45,20 @@ _ZONED = r"^\s*\d+-.*:\d{1,2}(\.\d*)?\s*[A-Za-z+-]"
 """A date and a time of day with something of a zone behind it."""
 
 
-def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: date) -> DataFrame:
+def parse(
+    raw: DataFrame, source: Source, time_zone: str, first: date, last: date, seen: Observation | None = None
+) -> DataFrame:
     """Every raw row of the days `first` to `last` (in `time_zone`), with `reason` null where it is accepted.
 
     Rows whose time cannot be read belong to no day and stay in; rows of other days are left out. Equal raw rows are
     one event: the copies after the first are refused as duplicates.
+
+    Where rows have the day of their file (LOG_DAY), a row counts if that is at most a day before its event and at most
+    as many days after it as `first` is before `last` (see `logged_days`). Other rows are refused by the run that looks
+    back on their file's day, so that each is told of.
+
+    Args:
+        seen: is told how many rows are dated AFTER the days; these wait for their own.
 
     Raises:
         BadInput: an expression of the source description does not fit the raw columns.
@@ -53,8 +66,11 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
     try:
         events = _event_columns(raw, source)
         day = F.to_date(F.from_utc_timestamp(n.EVENT_TIME, time_zone))
-        in_range = day.isNull() | day.between(F.lit(first), F.lit(last))
-        events = events.where(in_range).withColumn(_HIDDEN + n.REASON, _reason(source, _CORRUPT in raw.columns))
+        if seen is not None:
+            events = events.observe(seen, F.count_if(day > F.lit(last)).alias(AFTER))
+        in_days, misplaced = _days_meant(day, n.LOG_DAY in raw.columns, first, last)
+        events = events.where(in_days)
+        events = events.withColumn(_HIDDEN + n.REASON, _reason(source, misplaced, _CORRUPT in raw.columns))
         hidden = [name for name in events.columns if name.startswith(_HIDDEN)]
         events = events.select(
             *_SEEN_BY_RULES,
@@ -72,13 +88,27 @@ def parse(raw: DataFrame, source: Source, time_zone: str, first: date, last: dat
     return events.withColumn(n.BAD, F.coalesce(F.col(n.REASON).isin(bad), F.lit(False)))
 
 
+def _days_meant(day: Column, dated: bool, first: date, last: date) -> tuple[Column, dict[str, Column]]:
+    """Whether a row is the run's to judge, and what refuses it for the day of its file."""
+    inside = day.between(F.lit(first), F.lit(last))
+    if not dated:
+        return day.isNull() | inside, {}
+    logged = F.col(n.LOG_DAY)
+    after = F.datediff(logged, day)
+    late, early = after > (last - first).days, after < -1
+    misplaced = day.isNull() | late | early
+    theirs = misplaced & logged.between(F.lit(first), F.lit(last))
+    return theirs | (inside & ~late & ~early), {TOO_LATE: late, FUTURE: early}
+
+
 def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
     """The raw columns, the four event columns that rules may use, and the others under a hidden name."""
     # What the item and user files say is no part of the row: an event stays the same event when they change.
     of_files = (ITEM_FILE, USER_FILE)
-    given = [name for name in raw.columns if name not in (n.SOURCE_FILE, *of_files)]
+    added = (n.SOURCE_FILE, n.LOG_DAY, *of_files)
+    given = [name for name in raw.columns if name not in added]
     as_json = F.to_json(F.struct(*[F.col(f"`{name}`") for name in given]), _JSON)
-    given += [name for name in of_files if name in raw.columns]
+    given += [name for name in (n.LOG_DAY, *of_files) if name in raw.columns]
     seen = {name: F.expr(getattr(source.columns, name)) for name in _SEEN_BY_RULES}
     hidden = {
         n.RAW: as_json,
@@ -135,11 +165,11 @@ def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
     return F.to_utc_timestamp(moment.cast("timestamp"), source.time_zone)
 
 
-def _reason(source: Source, may_be_corrupt: bool) -> Column:
+def _reason(source: Source, misplaced: dict[str, Column], may_be_corrupt: bool) -> Column:
     """The first rule that refuses the row: unreadable, its time, the source's rules, then what every source needs."""
     known = [*source.positive_events, *source.cancelling_events]
     rules = [(UNREADABLE_ROW, F.col(_CORRUPT).isNotNull())] if may_be_corrupt else []
-    rules += [(UNREADABLE_TIME, F.col(n.EVENT_TIME).isNull())]
+    rules += [(UNREADABLE_TIME, F.col(n.EVENT_TIME).isNull()), *misplaced.items()]
     rules += [(rule.reason, F.expr(rule.where)) for rule in source.refuse]
     rules += [(NO_USER, F.coalesce(F.trim(n.USER_ID), F.lit("")) == "")]
     rules += [(NO_ITEM, F.coalesce(F.trim(n.ITEM_ID), F.lit("")) == "")]

@@ -21,7 +21,7 @@ def refused_events(quarantine: DataFrame, raw: DataFrame, source: Source, user_i
     The quarantine keeps a row as it came, so its user is read as ingest read it; `raw` is the log, for its columns and
     their types.
     """
-    columns = raw.drop(n.SOURCE_FILE).schema
+    columns = raw.drop(n.SOURCE_FILE, n.LOG_DAY).schema
     rows = quarantine.select(n.EVENT_ID, F.from_json(n.RAW, columns).alias("row")).select(n.EVENT_ID, "row.*")
     found = rows.where(F.expr(source.columns.user_id).cast("string") == F.lit(user_id))
     return [row[n.EVENT_ID] for row in found.select(n.EVENT_ID).distinct().collect()]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from mind.errors import BadInput
 from mind.source import Source
 from mind.tables import names as n
 
@@ -15,6 +17,9 @@ UNKNOWN = 1
 FIRST = 2
 ITEM = n.ITEM_ID
 """The name under which item ids stand in the vocabulary; item features and profile features stand beside it."""
+RECENT = "recent"
+
+log = logging.getLogger("mind")
 
 
 def item_features(source: Source) -> tuple[str, ...]:
@@ -32,13 +37,42 @@ def all_features(source: Source) -> tuple[str, ...]:
     return (*item_features(source), *profile_features(source))
 
 
-def observed_values(standing: DataFrame, behaviours: DataFrame) -> DataFrame:
-    """(feature, value, behaviours): item features as standing behaviours give them, profile as every event does."""
-    items = standing.select(F.lit(ITEM).alias(n.FEATURE), F.col(n.ITEM_ID).alias(n.VALUE))
-    item_values = standing.select(F.explode(n.ITEM_VALUES).alias(n.FEATURE, n.VALUE))
-    user_values = behaviours.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE))
+def observed_values(standing: DataFrame, behaviours: DataFrame, since: date) -> DataFrame:
+    """(feature, value, behaviours, recent): item features as standing behaviours give them, profile as every event
+    does; recent are the behaviours from `since` on.
+    """
+    day = F.col(n.EVENT_DAY)
+    items = standing.select(F.lit(ITEM).alias(n.FEATURE), F.col(n.ITEM_ID).alias(n.VALUE), day)
+    item_values = standing.select(F.explode(n.ITEM_VALUES).alias(n.FEATURE, n.VALUE), day)
+    user_values = behaviours.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE), day)
     every = items.unionByName(item_values).unionByName(user_values).where(F.col(n.VALUE).isNotNull())
-    return every.groupBy(n.FEATURE, n.VALUE).agg(F.count(F.lit(1)).alias(n.BEHAVIOURS))
+    counts = [F.count(F.lit(1)).alias(n.BEHAVIOURS), F.count_if(day >= F.lit(since)).alias(RECENT)]
+    return every.groupBy(n.FEATURE, n.VALUE).agg(*counts)
+
+
+def check_known(observed: DataFrame, held: DataFrame, minimum_count: int, limit: float) -> dict[str, float]:
+    """The share of each feature's recent values that get no index; where nothing is recent a feature is left out.
+
+    Raises:
+        BadInput: a share is above `limit`.
+    """
+    marked = observed.where(F.col(RECENT) > 0).join(
+        held.select(n.FEATURE, n.VALUE, F.lit(True).alias("held")), [n.FEATURE, n.VALUE], "left"
+    )
+    absent = F.col("held").isNull() & (F.col(n.BEHAVIOURS) < minimum_count)
+    unknown = F.sum(F.when(absent, F.col(RECENT)).otherwise(0)).alias("unknown")
+    rows = marked.groupBy(n.FEATURE).agg(unknown, F.sum(RECENT).alias("all")).orderBy(n.FEATURE).collect()
+    shares = {row[n.FEATURE]: row["unknown"] / row["all"] for row in rows}
+    told = [f"{row[n.FEATURE]} {row['unknown']:,} of {row['all']:,}" for row in rows]
+    log.info("values of the days looked back on that get no index: %s", ", ".join(told))
+    above = [f"{name} {share:.3g}" for name, share in shares.items() if share > limit]
+    if above:
+        raise BadInput(
+            f"the share of values without an index is above vocabulary.maximum_unknown_share {limit:g}: "
+            f"{', '.join(above)}. Nothing was written. Mend the feature in conf/sources (a value that does not come "
+            "again tells a model nothing), or lower vocabulary.minimum_count, or raise the limit."
+        )
+    return shares
 
 
 def new_entries(observed: DataFrame, held: DataFrame, minimum_count: int, ds: date) -> DataFrame:

@@ -21,6 +21,9 @@ def send(spark: SparkSession, folder: Path, kind: str) -> str:
     for file in sorted(folder.iterdir()):
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()} ".encode())
     name = f"{kind}-{digest.hexdigest()[:16]}"
+    # Steps share an application, and a cluster refuses one name from two places.
+    if any(f"/{name}.zip" in sent for sent in spark.sparkContext.listArchives):
+        return name
     # addFile refuses local folders on a cluster; an archive travels everywhere and is unpacked on arrival. Workers
     # fetch it with their first task, so it must stay as long as the application.
     scratch = tempfile.mkdtemp(prefix="mind-")

@@ -20,8 +20,8 @@ LOOKED_AT = 1000
 """Lines of JSON in which new keys are looked for: reading all would double the cost of a night."""
 
 
-def open_files(spark: SparkSession, part: Source | FeatureFile, path: str, what: str) -> DataFrame:
-    """The rows of the files at `path`. With `fields` given, a column that they do not name is noted in the log.
+def open_files(spark: SparkSession, part: Source | FeatureFile, paths: list[str], what: str) -> DataFrame:
+    """The rows of the files at `paths`. With `fields` given, a column that they do not name is noted in the log.
 
     `fields` gives the columns of headless CSV, JSON and Python literals, and is checked against what Parquet, Delta
     and CSV with a header say of themselves.
@@ -34,25 +34,27 @@ def open_files(spark: SparkSession, part: Source | FeatureFile, path: str, what:
     headed = part.format == "csv" and part.options.get("header", "").lower() == "true"
     if part.format == "python_literals":
         assert wanted is not None, "the source description sees to it"
-        return _literals(spark, wanted, part.options, path)
+        return _literals(spark, wanted, part.options, paths)
     # Without it, a second file with its columns in another order is read under the first file's header.
     options = ({"enforceSchema": "false"} if headed else {}) | part.options
     reader = spark.read.format(part.format).options(**options)
+    # Delta takes a path and no list of them.
+    path = paths[0] if len(paths) == 1 else paths
     if wanted is None:
         return reader.load(path)
     if part.format in ("parquet", "delta") or headed:
         frame = reader.load(path)
-        _check(frame.schema, wanted, what, path, only_names=headed)
+        _check(frame.schema, wanted, what, paths[0], only_names=headed)
         return frame
     if part.format == "json" and options.get("multiLine", "").lower() != "true":
-        lines = spark.read.text(path).limit(LOOKED_AT)
+        lines = spark.read.text(paths).limit(LOOKED_AT)
         keys = lines.select(F.explode(F.json_object_keys("value")).alias("key")).distinct().collect()
         _note_new({row["key"] for row in keys} - set(wanted.names), what)
     return reader.option("columnNameOfCorruptRecord", CORRUPT).schema(_with_corrupt(wanted)).load(path)
 
 
-def _literals(spark: SparkSession, wanted: StructType, options: dict[str, str], path: str) -> DataFrame:
-    lines = spark.read.options(**options).text(path)
+def _literals(spark: SparkSession, wanted: StructType, options: dict[str, str], paths: list[str]) -> DataFrame:
+    lines = spark.read.options(**options).text(paths)
     choices = {"columnNameOfCorruptRecord": CORRUPT, "allowBackslashEscapingAnyCharacter": "true"}
     row = F.from_json(as_json(F.col("value")), _with_corrupt(wanted), choices)
     return lines.select(row.alias("row"), "_metadata").select("row.*", "_metadata")

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.errors import BadInput, first_line, told_by_spark
 from mind.source import ITEM_FILE, USER_FILE, FeatureFile, Source
+from mind.storage.dated_files import DAY, dated_paths, day_of, folder_of_days
 from mind.storage.raw_files import open_files
 from mind.tables import names as n
 
 log = logging.getLogger("mind")
 
 
-def read_raw_log(spark: SparkSession, source: Source, path: str) -> DataFrame:
+def read_raw_log(
+    spark: SparkSession, source: Source, path: str, first: date = date.min, last: date = date.max
+) -> DataFrame:
     """The raw rows, each with the name of its file in `source_file`, and in `item_file` and `user_file` what those
     files say of its item and its user (null where they say nothing; absent where the source has no such file).
+
+    Where the path has a day in it (`{ds}`), no file but those of the days `first` to `last` is opened, and the column
+    LOG_DAY holds the day of a row's file.
 
     Raises:
         BadInput: the log or a file is missing, cannot be opened, or has lost or changed a column of `fields`.
     """
+    dated = DAY in path
+    if dated and source.format == "delta":
+        raise BadInput(f"source {source.name}: {DAY} stands in {path}, but a Delta table has one path for all days")
+    paths = dated_paths(spark, path, first, last) if dated else [path]
     try:
-        frame = open_files(spark, source, path, "the log").withColumn(n.SOURCE_FILE, F.col("_metadata.file_name"))
+        frame = open_files(spark, source, paths, "the log")
+        frame = frame.withColumn(n.SOURCE_FILE, _decoded("_metadata.file_name"))
+        if dated:
+            frame = frame.withColumn(n.LOG_DAY, day_of(F.col("_metadata.file_path"), path, paths[0]))
         frame = frame.drop("_metadata")
         # One small file is one task; parsing it on one core would be most of a short night.
         cores = spark.sparkContext.defaultParallelism
@@ -53,7 +67,7 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
     """
     path = _path_beside(log_path, file.path)
     try:
-        rows = open_files(raw.sparkSession, file, path, f"[{name}] of source {source.name}")
+        rows = open_files(raw.sparkSession, file, [path], f"[{name}] of source {source.name}")
         given = F.struct(*[F.expr(sql).cast("string").alias(column) for column, sql in file.columns.items()])
         known = (
             rows.where(F.expr(file.where))
@@ -79,5 +93,10 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
 def _path_beside(log_path: str, path: str) -> str:
     if path.startswith("/") or urlsplit(path).scheme:
         return path
-    folder, slash, _ = log_path.rstrip("/").rpartition("/")
+    folder, slash, _ = folder_of_days(log_path).rstrip("/").rpartition("/")
     return f"{folder}{slash}{path}"
+
+
+def _decoded(name: str) -> Column:
+    """A file's name as it is: Spark gives it percent-encoded, with a plus that stands for itself."""
+    return F.try_url_decode(F.replace(F.col(name), F.lit("+"), F.lit("%2B")))

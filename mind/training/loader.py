@@ -67,9 +67,14 @@ def read_split(manifest: Manifest, split: str, columns: Sequence[str]) -> Column
     """A whole split as arrays, in the order of its files; for validation and test, which are small.
 
     Raises:
-        BrokenPromise: rows are missing.
+        BrokenPromise: rows are missing, or there are none.
     """
     groups = [group for file in manifest.splits[split] for group in read_file(file, columns)]
+    if not groups:
+        raise BrokenPromise(
+            f"split {split} of {manifest.ds} has no rows (people of the split may have been forgotten since); run "
+            f"build_tuples --ds {manifest.ds} again"
+        )
     joined = {name: np.concatenate([group[name] for group in groups]) for name in columns}
     manifest.check_rows(split, len(joined[columns[0]]))
     return joined

@@ -65,6 +65,10 @@ def test_an_alert_says_what_failed_without_secrets_and_reaches_the_command(tmp_p
     file = tmp_path / "mail"
     tell(told, f"tee {file}")
     assert file.read_text() == told
-    late({}, deadline="06:00:00", command=f"tee {file}")
-    assert "not published by 06:00:00" in file.read_text()
+    run = {"dag_run_id": "scheduled__2011-12-09", "logical_date": "2011-12-08T00:00:00Z", "conf": {"key": "hunter2"}}
+    late({"dag_run": run}, deadline="06:00:00", command=f"tee {file}")
+    assert file.read_text() == (
+        "the night is late: not published by 06:00:00 "
+        "(run scheduled__2011-12-09 for the day that begins 2011-12-08T00:00:00Z)"
+    )
     tell(told, "/no/such/program")

@@ -81,9 +81,32 @@ def night(lake: Lake, log: Path) -> Ingested:
     """What jobs/ingest.py does."""
     shop = source()
     made = ingest(read_raw_log(lake.spark, shop, str(log)), shop, section(), "UTC", DS)
+    made.check_held(lake.read_or_empty(BEHAVIOURS))
     refused = lake.replace(QUARANTINE, made.quarantine, DS, DS, may_be_empty=True)
     made.check_sums(lake.replace(BEHAVIOURS, made.behaviours, made.first, made.last), refused)
     return made
+
+
+def test_a_day_that_the_log_lost_is_not_deleted_and_late_rows_are_counted(
+    spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = {1: 3, 2: 4}
+    before = [
+        raw_row(note=f"{day} {row}", at=f"2024-03-0{day} 10:00:00") for day, rows in days.items() for row in range(rows)
+    ]
+    held = ingest(raw_frame(spark, before), source(), section(), "UTC", DS).behaviours.persist()
+    late = [raw_row(note="late", at="2024-03-01 11:00:00"), raw_row(note="next", at="2024-03-03 00:00:00")]
+    now = ingest(raw_frame(spark, before + late), source(), section(), "UTC", DS)
+    assert (now.dated_after, now.by_day) == (1, {date(2024, 3, 1): 4, date(2024, 3, 2): 4})
+    with caplog.at_level("INFO", logger="mind"):
+        assert now.check_held(held) == 1
+    assert "+1 behaviours of earlier days than 2024-03-02 came late" in caplog.text
+    assert now.check_held(held.limit(0)) == 0
+    lost = ingest(raw_frame(spark, before[3:]), source(), section(), "UTC", DS)
+    with pytest.raises(
+        BadInput, match=r"no behaviour of 2024-03-01, but the table holds 3.*Nothing was written.*look_back"
+    ):
+        lost.check_held(held)
 
 
 def write_log(folder: Path, parts: list[list[dict]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from mind.tables import ALL
 
 LOG = Path("data/online_retail/online_retail.parquet")
 DS = date(2011, 12, 8)
+BACKFILLED = [date(2011, 12, 5), date(2011, 12, 6), date(2011, 12, 7)]
+"""Days before the small night that tests run again; none of them is a Sunday, on which a night would train."""
+SERVING = ("ingest", "build_vocabulary", "embed_items", "embed_users", "retrieve", "publish")
 
 CONFIG = """
 [lake]
@@ -68,15 +72,17 @@ class World:
     def config(self) -> Path:
         return self.folder / "night.toml"
 
-    def command(self, *words: str) -> list[str]:
-        flags = ["--ds", DS.isoformat(), "--config", str(self.config)]
+    def command(self, *words: str, ds: date = DS) -> list[str]:
+        flags = ["--ds", ds.isoformat(), "--config", str(self.config)]
         return [sys.executable, "-m", "mind.launch", *words, *flags]
 
     def night(self, *extra: str) -> str:
         """Run the night to its end; what it printed."""
-        done = subprocess.run([*self.command("night"), *extra], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+        return _finished([*self.command("night"), *extra])
+
+    def served(self, ds: date) -> str:
+        """Run what serves a day by the model that there is; what it printed."""
+        return _finished(self.command("run", *SERVING, ds=ds))
 
 
 def make_world(folder: Path) -> World:
@@ -91,6 +97,23 @@ def make_world(folder: Path) -> World:
     world = World(folder)
     world.config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
     return world
+
+
+def copy_world(world: World, folder: Path) -> World:
+    """Its lake once more, for further nights; the log and the model are read where they are."""
+    shutil.copytree(world.folder / "lake", folder / "lake")
+    copy = World(folder)
+    lake = f'root = "{world.folder}/lake"'
+    config = world.config.read_text(encoding="utf-8")
+    assert lake in config
+    copy.config.write_text(config.replace(lake, f'root = "{folder}/lake"'), encoding="utf-8")
+    return copy
+
+
+def _finished(words: list[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 def content(spark: SparkSession, world: World) -> dict[str, str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from mind.features.vocabulary import encode, entries_below, new_entries, observed_values, sizes
+from mind.errors import BadInput
+from mind.features.vocabulary import RECENT, check_known, encode, entries_below, new_entries, observed_values, sizes
 from mind.storage.audit import content_fingerprint
 from mind.tables import BEHAVIOURS, VOCABULARY
 from mind.tables import names as n
-from tests.behaviours.shop import behaviour
+from tests.behaviours.shop import START, behaviour
 from tests.storage.frames import frame_of, rows_of
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
@@ -74,12 +77,35 @@ def test_observed_values_count_items_that_stand_and_every_profile(spark: SparkSe
     red = {n.ITEM_VALUES: {"colour": "red", "size": None}, n.USER_VALUES: {"country": "France"}}
     undone = {n.ITEM_VALUES: {"colour": "blue", "size": "xl"}, n.USER_VALUES: {"country": "Peru"}}
     kept = [behaviour(1, "ann", "tea", 0, **red), behaviour(2, "bob", "tea", 0)]
-    every = [*kept, behaviour(3, "bob", "pot", 1, **undone)]
-    counted = observed_values(frame_of(spark, BEHAVIOURS, kept), frame_of(spark, BEHAVIOURS, every))
-    found = {(row[n.FEATURE], row[n.VALUE]): row[n.BEHAVIOURS] for row in rows_of(counted)}
+    every = [*kept, behaviour(3, "bob", "pot", 24 * 60, **undone)]
+    frames = frame_of(spark, BEHAVIOURS, kept), frame_of(spark, BEHAVIOURS, every)
+    counted = rows_of(observed_values(*frames, START.date() + timedelta(days=1)))
+    found = {(row[n.FEATURE], row[n.VALUE]): row[n.BEHAVIOURS] for row in counted}
     assert found == Counter(
         {("item_id", "tea"): 2, ("colour", "red"): 1, ("country", "France"): 1, ("country", "Peru"): 1}
     )
+    recent = {(row[n.FEATURE], row[n.VALUE]) for row in counted if row[RECENT]}
+    assert recent == {("country", "Peru")}
+
+
+def test_values_of_the_last_days_that_get_no_index_are_counted_by_feature_and_gated(spark: SparkSession) -> None:
+    counts = {
+        ("item_id", "a"): (1, 1),
+        ("item_id", "b"): (9, 3),
+        ("item_id", "old"): (1, 0),  # a is held, old not recent
+        ("colour", "rare"): (2, 2),
+        ("colour", "new"): (3, 1),
+        ("size", "gone"): (1, 0),
+    }
+    recent = F.create_map(*[F.lit(part) for (_, value), (_, late) in counts.items() for part in (value, late)])
+    frame = observed_frame(spark, {key: every for key, (every, _) in counts.items()})
+    frame = frame.withColumn(RECENT, recent[F.col(n.VALUE)])
+    shares = check_known(frame, held_frame(spark, HELD), 3, 0.7)
+    assert shares == {"item_id": 0.0, "colour": pytest.approx(2 / 3)}
+    with pytest.raises(
+        BadInput, match=r"maximum_unknown_share 0\.6: colour 0\.667\. Nothing was written.*minimum_count"
+    ):
+        check_known(frame, held_frame(spark, HELD), 3, 0.6)
 
 
 HELD = {("item_id", "a"): 2, ("item_id", "b"): 3, ("colour", "red"): 2}

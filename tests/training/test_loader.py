@@ -112,6 +112,12 @@ def test_a_split_is_read_whole_in_the_order_of_its_files(manifest: Manifest) -> 
     assert found[n.USER_ID][:4].tolist() == ["u0", "u1", "u2", "u0"]
 
 
+def test_a_split_without_rows_is_refused_by_its_name_and_night() -> None:
+    nothing = manifest_of([], splits={"test": []})
+    with pytest.raises(BrokenPromise, match=r"split test of .* has no rows.*run build_tuples --ds"):
+        read_split(nothing, "test", TENSORS)
+
+
 def without_a_file(folder: Path) -> list[TupleFile]:
     files = numbered(folder, (20, 30))
     (folder / "part-1.parquet").unlink()
