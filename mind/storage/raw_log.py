@@ -66,6 +66,14 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
     Of several rows with one key the greatest in (`prefer`, its columns) counts, so the order of rows does not matter.
     """
     path = _path_beside(log_path, file.path)
+    # The external id as the source makes it, computed before the join: its columns must not meet the file's.
+    try:
+        keyed = raw.withColumn("raw key", F.expr(key).cast("string"))
+    except PySparkException as error:
+        raise BadInput(
+            f"source {source.name}: {key!r} under [columns] does not fit the log: "
+            f"{told_by_spark(error) or first_line(error)}. Mend it in conf/sources/{source.name}.toml."
+        ) from error
     try:
         rows = open_files(raw.sparkSession, file, [path], f"[{name}] of source {source.name}")
         given = F.struct(*[F.expr(sql).cast("string").alias(column) for column, sql in file.columns.items()])
@@ -79,8 +87,6 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
             .groupBy("`its key`")
             .agg(F.max("row")["given"].alias(name))
         )
-        # The external id as the source makes it, computed before the join: its columns must not meet the file's.
-        keyed = raw.withColumn("raw key", F.expr(key).cast("string"))
         return keyed.join(known, F.col("`raw key`") == F.col("`its key`"), "left").drop("raw key", "its key")
     except (PySparkException, Py4JJavaError) as error:
         reason = told_by_spark(error) or first_line(error)

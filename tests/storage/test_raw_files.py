@@ -120,3 +120,12 @@ def test_a_file_that_does_not_fit_is_refused_by_its_section(
     (tmp_path / "items.csv").write_text("sku,colour,amount,version\ntea,red,1,9\n")
     with pytest.raises(BadInput, match=r"source shop: \[item_file\] .*(absent|nothing).*conf/sources/shop\.toml"):
         read_raw_log(spark, with_files(**changes), table(tmp_path))
+
+
+def test_an_id_that_the_log_does_not_have_is_not_blamed_on_the_file(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("sku,colour,amount,version\ntea,red,1,9\n")
+    wrong = with_files().model_copy(update={"columns": source().columns.model_copy(update={"item_id": "film"})})
+    with pytest.raises(
+        BadInput, match=r"'film' under \[columns\] does not fit the log: .*film.*conf/sources/shop\.toml"
+    ):
+        read_raw_log(spark, wrong, table(tmp_path))
