@@ -16,9 +16,9 @@ LENGTH, MOST = 50, 500
 TRAIN, VALIDATION, TEST = 78, 7, 7
 """Days of targets: a quarter of the events are targets."""
 MEMORY = "3g"
-"""The heap of Spark, and DuckDB's limit."""
+"""The heap of Spark (MIND_BENCH_MEMORY in the environment gives another), and DuckDB's limit."""
 SUBMIT = (
-    f"--master local[{CORES}] --driver-memory {MEMORY} "
+    f"--master local[{CORES}] --driver-memory {os.environ.get('MIND_BENCH_MEMORY', MEMORY)} "
     "--conf spark.jars=.jars/delta-spark_4.0_2.13-4.4.0.jar,.jars/delta-storage-4.4.0.jar "
     "--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false "
     "--conf spark.driver.bindAddress=127.0.0.1 --conf spark.driver.host=127.0.0.1 "
