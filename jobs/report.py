@@ -17,7 +17,7 @@ from mind.serving.explaining import interest_reasons
 from mind.steps import STEPS
 from mind.storage.lake import Lake
 from mind.storage.session import session
-from mind.storage.tuple_files import read_manifest
+from mind.storage.tuple_files import told_tuples
 from mind.tables import (
     BEHAVIOURS,
     CANDIDATES,
@@ -43,10 +43,10 @@ def main(run: Run) -> None:
     of_night = (QUARANTINE, ITEMS, USERS, ITEM_VECTORS, USER_INTERESTS, CANDIDATES)
     frames = {table.name: lake.read(table) for table in (BEHAVIOURS, VOCABULARY)}
     frames |= {table.name: lake.read(table).where(f"ds = DATE'{ds}'") for table in of_night}
-    manifest = read_manifest(config.lake.root, ds)
+    tuples, targets = told_tuples(config.lake.root, ds)
     people = choose(frames[USER_INTERESTS.name], frames[CANDIDATES.name], config.report.users)
     page = Path(config.report.folder).resolve() / ds.isoformat() / "index.html"
-    rows = count_rows(frames) | {f"tuples, {split}": manifest.rows(split) for split in manifest.splits}
+    rows = count_rows(frames) | {f"tuples, {split}": number for split, number in tuples.items()}
     by_interests, by_length = interests_and_lengths(frames[USER_INTERESTS.name])
     lines = lines_of(config.logs.folder, ds.isoformat())
     publication, gates = published(lake.read(PUBLICATIONS), ds.isoformat())
@@ -54,7 +54,7 @@ def main(run: Run) -> None:
         ds=ds.isoformat(),
         rows=rows,
         quarantined=refused_by_reason(frames[QUARANTINE.name]),
-        targets=manifest.facts["targets"],
+        targets=targets,
         metrics=registry.metrics(champion.run_id, step_of(ds)),
         curves=registry.curves(champion.run_id, config.evaluation.main_cutoff),
         model_version=champion.number,

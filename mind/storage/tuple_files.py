@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as fs
@@ -32,15 +33,40 @@ def read_manifest(root: str, ds: date) -> Manifest:
     Raises:
         MindError: there is none, or it is no manifest.
     """
-    uri = f"{night_folder(root, ds)}/manifest.json"
+    found = find_manifest(root, ds)
+    if found is None:
+        uri = _manifest(root, ds)
+        raise MindError(f"no tuples for {ds}: {uri} does not exist; run build_tuples --ds {ds} first")
+    return found
+
+
+def find_manifest(root: str, ds: date) -> Manifest | None:
+    """The manifest of the night; None where it made no tuples, as a night that keeps its champion need not.
+
+    Raises:
+        MindError: what is there is no manifest.
+    """
+    uri = _manifest(root, ds)
     system, path = fs.FileSystem.from_uri(uri)
     try:
         with system.open_input_stream(path) as stream:
             return Manifest.model_validate(json.loads(stream.read()))
-    except FileNotFoundError as error:
-        raise MindError(f"no tuples for {ds}: {uri} does not exist; run build_tuples --ds {ds} first") from error
+    except FileNotFoundError:
+        return None
     except (ValueError, ValidationError) as error:
         raise MindError(f"{uri} is no manifest ({error}); run build_tuples --ds {ds} again") from error
+
+
+def _manifest(root: str, ds: date) -> str:
+    return f"{night_folder(root, ds)}/manifest.json"
+
+
+def told_tuples(root: str, ds: date) -> tuple[dict[str, int], dict[str, Any]]:
+    """Rows of each split of the night's tuples, and where its targets went; both empty where it made none."""
+    found = find_manifest(root, ds)
+    if found is None:
+        return {}, {}
+    return {split: found.rows(split) for split in found.splits}, dict(found.facts["targets"])
 
 
 def read_catalogue(manifest: Manifest) -> pa.Table:

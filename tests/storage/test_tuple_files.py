@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from mind.baselines.popularity import item_counts
 from mind.config import TuplesSection
 from mind.errors import BrokenPromise, MindError
-from mind.storage.tuple_files import read_catalogue, read_manifest
+from mind.storage.tuple_files import read_catalogue, read_manifest, told_tuples
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import CATALOGUE, TUPLES, ContractError
 from mind.tables import names as n
@@ -227,6 +227,15 @@ def test_only_replaced_files_older_than_a_day_are_swept(night: Night, tmp_path: 
     assert not old.exists()
     assert recent.exists()
     assert [len(files) for files in manifest.splits.values()] == [1, 1, 1]
+
+
+def test_what_a_report_tells_of_tuples_and_nothing_where_there_are_none(
+    night: Night, root: Path, tmp_path: Path
+) -> None:
+    rows, targets = told_tuples(str(root), DS)
+    assert rows == night.expected
+    assert targets == read_manifest(str(root), DS).facts["targets"]
+    assert told_tuples(str(tmp_path), DS) == ({}, {})
 
 
 def test_a_night_without_tuples_names_the_step_to_run(tmp_path: Path) -> None:
