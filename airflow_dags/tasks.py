@@ -160,7 +160,8 @@ class Nights:
     def python(self, task_id: str, *steps: str, **kwargs: Any) -> BaseOperator:
         """Steps that need neither Spark nor ranks."""
         with chdir(PROJECT):
-            words = command(steps, DS, self.files)
+            # By its path: Airflow's own interpreter has the same name, and may come first on a worker's PATH.
+            words = [PYTHON, *command(steps, DS, self.files)[1:]]
         return _plain(task_id, words, env={"MIND_RUN_ID": "{{ run_id }}"}, pool=POOL, **kwargs)
 
     def wait_for_log(self, task_id: str) -> BashSensor:
