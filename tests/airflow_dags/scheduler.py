@@ -20,7 +20,7 @@ from urllib.parse import quote
 from tests.airflow_dags.test_wiring import AIRFLOW, variables
 
 SERVICES = ("api-server", "scheduler", "dag-processor")
-PATIENCE_S = 3600
+PATIENCE_S = 1500
 """No run of the small night takes half of it; it bounds what hangs."""
 OVER = ("success", "failed")
 
