@@ -87,7 +87,10 @@ def torchrun(task_id: str, words: Sequence[str], **kwargs: Any) -> BaseOperator:
 
 
 def _plain(task_id: str, words: Sequence[str], **kwargs: Any) -> BaseOperator:
-    line = f"exec {shlex.join(words)}"
+    # By its path: the shell's input is a socket of Airflow's, and then bash reads ~/.bashrc, whose PATH may begin with
+    # another Python (or Airflow's own).
+    program = str(Path(PYTHON).with_name(words[0]))
+    line = f"exec {shlex.join([program, *words[1:]])}"
     return ProjectCommand(task_id=task_id, bash_command=line, cwd=str(PROJECT), append_env=True, **kwargs)
 
 
@@ -160,8 +163,7 @@ class Nights:
     def python(self, task_id: str, *steps: str, **kwargs: Any) -> BaseOperator:
         """Steps that need neither Spark nor ranks."""
         with chdir(PROJECT):
-            # By its path: Airflow's own interpreter has the same name, and may come first on a worker's PATH.
-            words = [PYTHON, *command(steps, DS, self.files)[1:]]
+            words = command(steps, DS, self.files)
         return _plain(task_id, words, env={"MIND_RUN_ID": "{{ run_id }}"}, pool=POOL, **kwargs)
 
     def wait_for_log(self, task_id: str) -> BashSensor:
