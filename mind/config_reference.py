@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from mind.config import Config, load
+from mind.generated import between
 
 MARK = "configuration"
 
@@ -40,23 +41,9 @@ def _toml(value: object) -> str:
     return str(value)
 
 
-def between(text: str, made: str, mark: str = MARK) -> str:
-    """The text of a page with what was made between its markers.
-
-    Raises:
-        ValueError: it has no markers.
-    """
-    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    before, opened, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if not (opened and closed):
-        raise ValueError(f"there is no {start} ... {end} to write between")
-    return f"{before}{start}\n{made}\n{end}{after}"
-
-
 def main() -> None:
     file = Path(sys.argv[1])
-    file.write_text(between(file.read_text(encoding="utf-8"), as_markdown(load())), encoding="utf-8")
+    file.write_text(between(file.read_text(encoding="utf-8"), as_markdown(load()), MARK), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ ROOMS = {
     # room: (packages of others, parts of ours); its own room is always allowed
     "mind.errors": (set(), set()),
     "mind.preflight": (set(), set()),
+    "mind.generated": (set(), set()),
     "mind.sections": ({"pydantic"}, {"mind.errors"}),
     "mind.operating": ({"pydantic"}, {"mind.errors", "mind.sections"}),
     "mind.recommending": ({"pydantic"}, {"mind.errors", "mind.sections"}),
@@ -30,7 +31,7 @@ ROOMS = {
         set(),
         {"mind.preflight", "mind.config", "mind.errors", "mind.redaction", "mind.run_log", "mind.steps"},
     ),
-    "mind.tables": ({"pyarrow", "pydantic"}, {"mind.errors"}),
+    "mind.tables": ({"pyarrow", "pydantic"}, {"mind.errors", "mind.generated"}),
     "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
     "mind.features": ({"pyspark", "numpy"}, {"mind.source", "mind.tables", "mind.errors"}),
     "mind.tuples": (

@@ -15,7 +15,8 @@ import pytest
 from mind import launch
 from mind.cli import parser
 from mind.config import Config, load
-from mind.config_reference import as_markdown, between
+from mind.config_reference import MARK, as_markdown
+from mind.generated import between
 from mind.source import Source
 from mind.steps import JOBS
 
@@ -57,7 +58,7 @@ def all_commands(program: str) -> list[str]:
 
 def test_the_configuration_reference_is_current() -> None:
     page = text_of(ROOT / "docs" / "configuration.md")
-    assert page == between(page, as_markdown(load(default=ROOT / "conf/default.toml"))), "run make tables"
+    assert page == between(page, as_markdown(load(default=ROOT / "conf/default.toml")), MARK), "run make tables"
 
 
 @pytest.mark.parametrize("words", all_commands("mind"))

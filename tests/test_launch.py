@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import subprocess
 import sys
 from datetime import date, datetime
 from pathlib import Path
@@ -230,23 +229,3 @@ def test_a_wrong_configuration_stops_the_launcher_with_one_message(
     assert isinstance(code, str)
     assert code.startswith("mind: ")
     assert "training.epoch" in code
-
-
-def test_an_expected_error_ends_a_job_with_its_code_and_one_line(tmp_path: Path) -> None:
-    words = [sys.executable, "jobs/train.py", "--ds", "2011-12-08", "--set", f"lake.root={tmp_path}/lake"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 2
-    assert len(done.stdout.splitlines()) == 1
-    assert "FAILED: no tuples for 2011-12-08" in done.stdout
-    assert "run build_tuples --ds 2011-12-08 first" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_a_failed_step_ends_the_run_with_its_code_and_nothing_after_it_runs(tmp_path: Path) -> None:
-    flags = ["--ds", "2011-12-08", "--set", f"lake.root={tmp_path}/lake", "--set", f"report.folder={tmp_path}/report"]
-    words = [sys.executable, "-m", "mind.launch", "run", "evaluate", "report", *flags]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 2
-    assert "stopped in the step named last (exit code 2)" in done.stdout
-    assert "== report" not in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr

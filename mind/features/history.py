@@ -17,10 +17,7 @@ from mind.features.vocabulary import MISSING, encode, profile_features
 from mind.source import Source
 from mind.tables import names as n
 
-NEEDED = (
-    *(n.EVENT_ID, n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME, n.EVENT_DAY),
-    *(n.QUANTITY, n.USER_VALUES),
-)
+NEEDED = (n.EVENT_ID, n.USER_ID, n.ITEM_ID, n.EVENT_TYPE, n.EVENT_TIME, n.EVENT_DAY, n.QUANTITY, n.USER_VALUES)
 """Columns of behaviours that histories, profiles and targets are made of: what is cached or read need hold no more."""
 
 ITEMS = "items"

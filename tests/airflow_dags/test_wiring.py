@@ -99,6 +99,14 @@ def test_every_rendered_command_is_read_by_the_jobs_own_parser(told: dict[str, A
     assert seen == nightly, "a step of the night is in no DAG"
 
 
+def test_a_plain_task_names_its_program_by_its_path(told: dict[str, Any]) -> None:
+    """bash reads ~/.bashrc when its input is Airflow's socket, and that may put another Python in front."""
+    plain = [task for task in told["dags"]["mind_nightly"]["tasks"].values() if task["kind"] == "ProjectCommand"]
+    programs = [Path(shlex.split(task["command"][0])[1]) for task in plain]
+    assert sorted(program.name for program in programs) == ["python", "torchrun"]
+    assert all(program.is_absolute() for program in programs)
+
+
 def test_what_fails_the_same_way_again_is_not_tried_again(told: dict[str, Any]) -> None:
     assert told["endings"] == {
         "0": "success",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mind.config_reference import between
+from mind.generated import between
 
 BENCH, QUALITY = Path("build/bench.json"), Path("build/quality.json")
 CUTS = ("recall10", "recall20", "recall50", "recall100", "ndcg10")

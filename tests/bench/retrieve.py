@@ -33,7 +33,7 @@ from mind.retrieval import Candidates, Catalogue, ExactIndex, choose, recall, to
 from tests.bench.clustered_items import DIMENSION, INTERESTS, catalogue_of, users
 from tests.bench.record import record
 from tests.bench.retrieve_night import night
-from tests.bench.retrieve_peers import against_hnswlib, against_ivf, seconds, show
+from tests.bench.retrieve_peers import Ours, against_hnswlib, against_ivf, seconds, show
 
 HISTORY = 50
 MODEL_ITEMS = 1_000_000
@@ -105,8 +105,9 @@ def compare(size: int, count: int, wanted: int, name: str, folder: Path) -> None
     }
     record({f"retrieve.{name}.{key}": float(value) for key, value in values.items()})
     show(str({key: round(float(value), 4) for key, value in values.items()}))
-    against_ivf(few, best[: len(few)], wanted, reached, ms["approx"][0], name, vectors_VD)
-    against_hnswlib(few, best[: len(few)], wanted, reached, ms["approx"][0], name, vectors_VD)
+    ours = Ours(name, vectors_VD, few, best[: len(few)], wanted, reached, ms["approx"][0])
+    against_ivf(ours)
+    against_hnswlib(ours)
 
 
 def growth(size: int, wanted: int, folder: Path) -> None:

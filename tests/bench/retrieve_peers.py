@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import faiss
 import hnswlib
@@ -47,17 +47,28 @@ def until_recall(
     return cpu, reached, effort
 
 
-def against_ivf(
-    few: Sequence[np.ndarray],
-    best: Sequence[Candidates],
-    wanted: int,
-    least: float,
-    ours_ms: float,
-    name: str,
-    vectors_VD: np.ndarray,
-) -> None:
+class Ours(NamedTuple):
+    """What a peer is held against: the vectors, some users, their exact lists, and what our index did."""
+
+    name: str
+    vectors_VD: np.ndarray
+    users: Sequence[np.ndarray]
+    best: Sequence[Candidates]
+    wanted: int
+    recall: float
+    ms_per_user: float
+
+    def record(self, peer: str, key: str, cpu: float, reached: float, effort: str) -> None:
+        """Keep how many times our CPU seconds the peer took, and its recall."""
+        ms = cpu / len(self.users) * 1e3
+        show(f"{peer}: {ms:.2f} ms a user, recall {reached:.4f}, {effort}")
+        names = f"retrieve.{self.name}.approx.{key}", f"retrieve.{self.name}.{peer}.recall"
+        record(dict(zip(names, (ms / self.ms_per_user, reached), strict=True)))
+
+
+def against_ivf(ours: Ours) -> None:
     """faiss IVF at the recall that ours had on its users, or the most that it reaches."""
-    rows = np.concatenate(few)
+    rows, vectors_VD = np.concatenate(ours.users), ours.vectors_VD
     count = max(16, round(len(vectors_VD) ** 0.5))
     ivf = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIMENSION), DIMENSION, count, faiss.METRIC_INNER_PRODUCT)
     ivf.train(vectors_VD[:: max(1, len(vectors_VD) // (64 * count))])
@@ -65,30 +76,22 @@ def against_ivf(
 
     def probe(effort: int) -> np.ndarray:
         ivf.nprobe = effort
-        return ivf.search(rows, wanted)[1]
+        return ivf.search(rows, ours.wanted)[1]
 
-    cpu, reached, effort = until_recall([4 * 2**step for step in range(9) if 4 * 2**step < count], probe, best, least)
-    show(f"faiss IVF: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, {effort} of {count} lists")
-    ratio = cpu / len(few) * 1e3 / ours_ms
-    record({f"retrieve.{name}.approx.over_ivf_equal_recall": ratio, f"retrieve.{name}.ivf.recall": reached})
+    efforts = [4 * 2**step for step in range(9) if 4 * 2**step < count]
+    cpu, reached, effort = until_recall(efforts, probe, ours.best, ours.recall)
+    ours.record("ivf", "over_ivf_equal_recall", cpu, reached, f"{effort} of {count} lists")
 
 
-def against_hnswlib(
-    few: Sequence[np.ndarray],
-    best: Sequence[Candidates],
-    wanted: int,
-    least: float,
-    ours_ms: float,
-    name: str,
-    vectors_VD: np.ndarray,
-) -> None:
+def against_hnswlib(ours: Ours) -> None:
     """hnswlib at the recall that ours had on its users, or the most that it reaches."""
     # One more dimension makes all items equally long and leaves the order of the products as it is. A graph of the
     # plain vectors reached a recall of 0.52 at most: long items hide the others.
+    vectors_VD = ours.vectors_VD
     norms_V = np.linalg.norm(vectors_VD, axis=1)
     rest_V = np.sqrt(np.maximum(norms_V.max() ** 2 - norms_V**2, 0))
     equal_VD = np.column_stack([vectors_VD, rest_V]).astype(np.float32) / norms_V.max()
-    rows = np.concatenate(few)
+    rows = np.concatenate(ours.users)
     rows = np.column_stack([rows, np.zeros(len(rows), dtype=np.float32)])
     graph = hnswlib.Index("ip", DIMENSION + 1)
     graph.init_index(len(equal_VD), ef_construction=100, M=16)
@@ -96,11 +99,8 @@ def against_hnswlib(
 
     def walk(effort: int) -> np.ndarray:
         graph.set_ef(effort)
-        return graph.knn_query(rows, wanted, num_threads=1)[0]
+        return graph.knn_query(rows, ours.wanted, num_threads=1)[0]
 
-    cpu, reached, effort = until_recall([wanted * 2**step for step in range(4)], walk, best, least)
-    show(
-        f"hnswlib: {cpu / len(few) * 1e3:.2f} ms a user, recall {reached:.4f}, ef {effort}, built in {built:.0f} CPU s"
-    )
-    ratio = cpu / len(few) * 1e3 / ours_ms
-    record({f"retrieve.{name}.approx.over_hnswlib": ratio, f"retrieve.{name}.hnswlib.recall": reached})
+    efforts = [ours.wanted * 2**step for step in range(4)]
+    cpu, reached, effort = until_recall(efforts, walk, ours.best, ours.recall)
+    ours.record("hnswlib", "over_hnswlib", cpu, reached, f"ef {effort}, built in {built:.0f} CPU s")

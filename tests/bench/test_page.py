@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mind.config_reference import between
+from mind.generated import between
 from tests.bench.page import bench_table, meaning, quality_tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
