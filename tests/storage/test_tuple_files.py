@@ -48,7 +48,7 @@ FACTS: dict[str, Any] = {
     "item_features": {"item_id": 10, "colour": 200, "size": 2},
     "profile_features": {"country": 5},
     "vocabulary": "f00d",
-    "facts": {"source": "shop"},
+    "facts": {"source": "shop", "targets": {"train": {"found": 9}}},
 }
 
 
