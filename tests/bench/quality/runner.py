@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mind.model.architecture import LATER
 from tests.bench.quality.data import LOGS, read
 from tests.bench.quality.table import write_results
 
@@ -51,8 +52,12 @@ ABLATION: dict[str, dict[str, Any]] = {
     "mind_k_paper": {"paper": True},
 }
 # Found on validation with MIND-K; the same for every method that learns by gradients.
-OF_LOG: dict[str, dict[str, Any]] = {"beauty": {"dropout": 0.4, "negatives": 2048}}
-EPOCHS = {"online_retail": 15, "ml1m": 8, "beauty": 15}
+OF_LOG: dict[str, dict[str, Any]] = {
+    "online_retail": {"negatives": 300},
+    "ml1m": {"negatives": 300},
+    "beauty": {"dropout": 0.4, "negatives": 2048},
+}
+EPOCHS = {"online_retail": 15, "ml1m": 6, "beauty": 15}
 
 
 def settings(log: str, method: str, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -72,8 +77,7 @@ def settings(log: str, method: str, quick: bool) -> tuple[dict[str, Any], dict[s
 def run(log: str, method: str, seed: int, quick: bool, device: str) -> Path:
     """Train (or count), test, and keep the ranks; what was done before with the same settings is not done again."""
     model, training = settings(log, method, quick)
-    key = hashlib.sha256(json.dumps([model, training], sort_keys=True).encode()).hexdigest()[:12]
-    place = FOLDER / "runs" / f"{log}.{method}.{seed}.{key}.npz"
+    place = FOLDER / "runs" / f"{log}.{method}.{seed}.{_key(method, model, training)}.npz"
     if place.exists():
         return place
     data, started, facts = read(log, FOLDER / "logs"), time.monotonic(), {}
@@ -98,6 +102,14 @@ def run(log: str, method: str, seed: int, quick: bool, device: str) -> Path:
     np.savez_compressed(part, ranks=found.astype(np.int32), facts=json.dumps(facts))
     part.replace(place)
     return place
+
+
+def _key(method: str, model: dict[str, Any], training: dict[str, Any]) -> str:
+    """What the run depends on, as a file name. An option that came later and is off leaves a run what it was."""
+    given: list[Any] = [model["history_length"]]
+    if method not in COUNTED:
+        given = [{name: value for name, value in model.items() if value != LATER.get(name, ...)}, training]
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def main() -> None:
