@@ -8,11 +8,12 @@ from mind.features.history import NEEDED
 from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
 from mind.source import load_source
-from mind.storage.audit import content_fingerprint
+from mind.storage.audit import content_fingerprint, growing_fingerprints
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
+from mind.tables import names as n
 from mind.tuples.build import build_tuples, count_targets, target_sequences, training_behaviours
 from mind.tuples.manifest import facts
 from mind.tuples.splits import windows
@@ -29,6 +30,7 @@ def main(run: Run) -> None:
     targets = count_targets(sequences, ds, config.tuples)
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
+    grew = growing_fingerprints(entries_below(vocabulary, of_sizes, n.ADDED_DS), n.ADDED_DS)
     tuples = build_tuples(sequences, config.tuples)
     counted = training_behaviours(kept, tuples, config.tuples)
     train = windows(ds, config.tuples)["train"]
@@ -39,7 +41,7 @@ def main(run: Run) -> None:
         catalogue=item_counts(counted, items, train.first, train.last),
         files=config.tuples.files,
         expected=targets.kept,
-        facts=facts(source, ds, config.tuples, targets, of_sizes, fingerprint),
+        facts=facts(source, ds, config.tuples, targets, of_sizes, fingerprint, grew),
     )
 
 

@@ -121,6 +121,9 @@ class TrainingSection(Section):
     negatives: Positive = Field(description="N: negatives shared by the global batch")
     shuffle_rows: Positive = Field(description="rows that a rank holds to shuffle")
     seed: Count = Field(description="of initial weights, order and negatives")
+    warm_start: bool = Field(
+        description="start from the champion of an earlier night, where it fits; new items start among their like"
+    )
     checkpoints: str = Field(min_length=1, description="folder that all ranks see; empty again after the training")
     checkpoint_steps: Positive = Field(description="steps between two checkpoints inside an epoch")
 

@@ -96,8 +96,8 @@ def sizes(vocabulary: DataFrame, features: tuple[str, ...]) -> dict[str, int]:
     return {feature: last.get(feature, UNKNOWN) + 1 for feature in features}
 
 
-def entries_below(vocabulary: DataFrame, of_sizes: dict[str, int]) -> DataFrame:
-    """(feature, value, index) of the entries below the given sizes.
+def entries_below(vocabulary: DataFrame, of_sizes: dict[str, int], *more: str) -> DataFrame:
+    """(feature, value, index) of the entries below the given sizes, and what `more` names.
 
     A vocabulary that has only grown since has the same entries below the same sizes, so a model still fits it; its
     fingerprint is that of these rows.
@@ -105,7 +105,7 @@ def entries_below(vocabulary: DataFrame, of_sizes: dict[str, int]) -> DataFrame:
     below = F.lit(False)
     for feature, size in sorted(of_sizes.items()):
         below = below | ((F.col(n.FEATURE) == feature) & (F.col(n.INDEX) < size))
-    return vocabulary.where(below).select(n.FEATURE, n.VALUE, n.INDEX)
+    return vocabulary.where(below).select(n.FEATURE, n.VALUE, n.INDEX, *more)
 
 
 def encode(frame: DataFrame, values: str, features: tuple[str, ...], vocabulary: DataFrame, into: str) -> DataFrame:

@@ -3,6 +3,7 @@
 from mind.model.architecture import Architecture
 from mind.model.embedding import FIRST_REAL, PADDING, UNKNOWN, ItemEmbedding, ProfileEmbedding
 from mind.model.files import ModelFileError, load, save
+from mind.model.growing import differences, start_from
 from mind.model.health import capsule_health, model_health
 from mind.model.history import bounded_history, pack_history
 from mind.model.interests import Interests, best_scores
@@ -32,6 +33,7 @@ __all__ = [
     "best_scores",
     "bounded_history",
     "capsule_health",
+    "differences",
     "farthest_start",
     "generator_for",
     "interest_count",
@@ -44,4 +46,5 @@ __all__ = [
     "sampled_softmax",
     "save",
     "squash",
+    "start_from",
 ]

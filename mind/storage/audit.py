@@ -42,11 +42,28 @@ def content_fingerprint(frame: DataFrame) -> str:
 
     Only columns that Spark can hash: no maps.
     """
+    found = frame.agg(*_sums(frame)).first()
+    assert found is not None
+    return _fingerprint(found["rows"], int(found["sum"] or 0))
+
+
+def growing_fingerprints(frame: DataFrame, day: str) -> dict[str, str]:
+    """`content_fingerprint` of the rows up to each day, without the column that names the day; oldest first."""
+    rows, total, found = 0, 0, {}
+    for row in frame.groupBy(day).agg(*_sums(frame.drop(day))).orderBy(day).collect():
+        rows, total = rows + row["rows"], total + int(row["sum"])
+        found[str(row[day])] = _fingerprint(rows, total)
+    return found
+
+
+def _sums(frame: DataFrame) -> list[Column]:
     parts = [part for field in frame.schema for part in _hashed(F.col(f"`{field.name}`"), field.dataType)]
     hashed = F.xxhash64(*parts).cast("decimal(38,0)")
-    found = frame.agg(F.count(F.lit(1)).alias("rows"), F.coalesce(F.sum(hashed), F.lit(0)).alias("sum")).first()
-    assert found is not None
-    return f"{found['rows']}-{int(found['sum']) % 2**64:016x}"
+    return [F.count(F.lit(1)).alias("rows"), F.sum(hashed).alias("sum")]
+
+
+def _fingerprint(rows: int, total: int) -> str:
+    return f"{rows}-{total % 2**64:016x}"
 
 
 def _hashed(column: Column, kind: DataType) -> list[Column]:

@@ -33,10 +33,16 @@ class Manifest(_Frozen):
     """Rows of each profile feature's embedding table, in the order of Pu."""
     vocabulary: str
     """Fingerprint of the vocabulary below these sizes."""
+    vocabulary_grew: dict[str, str] = {}
+    """The fingerprint that the vocabulary had after each day that added to it, oldest first."""
     splits: dict[str, list[TupleFile]]
     catalogue: list[TupleFile]
     facts: dict[str, Any]
     """What people want to know: source, windows of days, targets left out and why."""
+
+    def continues(self, vocabulary: str) -> bool:
+        """Whether this night's vocabulary is the one of that fingerprint, or has grown from it."""
+        return vocabulary == self.vocabulary or vocabulary in self.vocabulary_grew.values()
 
     def rows(self, split: str) -> int:
         return sum(file.rows for file in self.splits[split])

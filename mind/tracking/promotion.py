@@ -12,7 +12,7 @@ from typing import Any
 from mind.config import PromotionSection
 from mind.errors import BrokenPromise, GateFailed
 from mind.tracking.lineage import code_and_environment
-from mind.tracking.registry import CHAMPION, Registry
+from mind.tracking.registry import CHAMPION, PROMOTED_ON, Registry
 
 log = logging.getLogger("mind")
 
@@ -202,7 +202,7 @@ def _crown(registry: Registry, ds: date, found: Comparison, verdict: Verdict) ->
             f"with {_called(found)}; run compare again"
         )
     holder = found.champion or "none"
-    tags = {"promoted_on": ds.isoformat(), "replaced": holder, "why": verdict.why}
+    tags = {PROMOTED_ON: ds.isoformat(), "replaced": holder, "why": verdict.why}
     registry.tag(verdict.number, tags)
     registry.point(CHAMPION, verdict.number)
     log.info("version %s is champion, it replaces %s: %s", verdict.number, holder, verdict.why)

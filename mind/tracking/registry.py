@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ MODEL_FOLDER = "model"
 TRAINING_KEY = "training_key"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+PROMOTED_ON = "promoted_on"
+"""Tag of a version that became champion: the night."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +171,7 @@ class Registry:
 
     def by_key(self, training_key: str) -> Version | None:
         """The version made from exactly this, if there is one."""
-        quoted = self._section.model_name.replace("'", "")
-        for held in self._client.search_model_versions(f"name = '{quoted}'"):
-            if held.tags.get(TRAINING_KEY) == training_key:
-                return self._version(held)
-        return None
+        return next((held for held in self._versions() if held.tags.get(TRAINING_KEY) == training_key), None)
 
     def by_alias(self, alias: str) -> Version | None:
         """The version that an alias names, if it names one."""
@@ -198,6 +197,12 @@ class Registry:
             return self._version(self._client.get_model_version(name, number))
         except MlflowException as error:
             raise MindError(f"model {name!r} has no version {number} in the tracking store; was it deleted?") from error
+
+    def promoted_before(self, ds: date) -> Version | None:
+        """The version that became champion last of those promoted on earlier nights; the same however often a night is
+        run again. None where there is none."""
+        crowned = [held for held in self._versions() if held.tags.get(PROMOTED_ON, "~") < ds.isoformat()]
+        return max(crowned, key=lambda held: (held.tags[PROMOTED_ON], int(held.number)), default=None)
 
     def need(self, alias: str) -> Version:
         """The version that an alias names.
@@ -235,11 +240,10 @@ class Registry:
                 raise
             return self._experiment()  # another process made it meanwhile
 
+    def _versions(self) -> list[Version]:
+        quoted = self._section.model_name.replace("'", "")
+        return [self._version(held) for held in self._client.search_model_versions(f"name = '{quoted}'")]
+
     @staticmethod
-    def _version(held: object) -> Version:
-        return Version(
-            number=str(held.version),  # type: ignore[attr-defined]
-            run_id=held.run_id,  # type: ignore[attr-defined]
-            tags=dict(held.tags),  # type: ignore[attr-defined]
-            source=held.source,  # type: ignore[attr-defined]
-        )
+    def _version(held: Any) -> Version:
+        return Version(number=str(held.version), run_id=held.run_id, tags=dict(held.tags), source=held.source)

@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,6 +52,12 @@ class Ranks:
     def of_leader(self, value: float) -> float:
         """The leader's number, on all ranks."""
         return self.total([value if self.leads else 0.0])[0]
+
+    def share(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every rank the leader's values."""
+        if self.count > 1:
+            for parameter in parameters:
+                dist.broadcast(parameter.data, src=0)
 
     def gathered(self, target_B: Tensor, rows: int) -> Tensor:
         """The item indexes of all ranks' targets, in rank order, each rank's part padded with 0 to `rows`."""

@@ -46,18 +46,20 @@ SPREAD = {"processes", "threads_per_process"}
 """Keys that change only in which order the same sums are made."""
 
 
-def training_key(manifest: Manifest, model: ModelSection, training: TrainingSection) -> str:
-    """What a model is made from: equal keys, equal weights."""
-    return _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE))
+def training_key(manifest: Manifest, model: ModelSection, training: TrainingSection, start: int) -> str:
+    """What a model is made from: equal keys, equal weights. `start` is the number of the version that it goes on
+    from, 0 for none."""
+    return _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE), start)
 
 
-def checkpoint_folder(manifest: Manifest, model: ModelSection, training: TrainingSection) -> Path:
+def checkpoint_folder(manifest: Manifest, model: ModelSection, training: TrainingSection, start: int) -> Path:
     """Where the checkpoints of a training lie, by any number of ranks."""
-    return Path(training.checkpoints) / _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE | SPREAD))
+    settings = training.model_dump_json(exclude=ELSEWHERE | SPREAD)
+    return Path(training.checkpoints) / _digest(manifest, model, settings, start)
 
 
-def _digest(manifest: Manifest, model: ModelSection, training: str) -> str:
-    made_from = [FORMAT, manifest.content, manifest.vocabulary, model.model_dump_json(), training]
+def _digest(manifest: Manifest, model: ModelSection, training: str, start: int) -> str:
+    made_from = [FORMAT, manifest.content, manifest.vocabulary, model.model_dump_json(), training, start]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

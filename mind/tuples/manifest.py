@@ -21,13 +21,16 @@ def facts(
     targets: Targets,
     of_sizes: Mapping[str, int],
     vocabulary: str,
+    vocabulary_grew: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The fields of `Manifest` that are known before the files are written; `vocabulary` is a fingerprint."""
+    """The fields of `Manifest` that are known before the files are written; `vocabulary` is a fingerprint, and
+    `vocabulary_grew` are those of earlier days."""
     days = {split: [str(window.first), str(window.last)] for split, window in windows(ds, section).items()}
     return {
         "history_length": section.history_length,
         "item_features": {feature: of_sizes[feature] for feature in item_features(source)},
         "profile_features": {feature: of_sizes[feature] for feature in profile_features(source)},
         "vocabulary": vocabulary,
+        "vocabulary_grew": dict(vocabulary_grew),
         "facts": {"source": source.name, "split": section.split, "days": days, "targets": asdict(targets)},
     }

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from mind.errors import BadInput
 from mind.features.vocabulary import RECENT, check_known, encode, entries_below, new_entries, observed_values, sizes
-from mind.storage.audit import content_fingerprint
+from mind.storage.audit import content_fingerprint, growing_fingerprints
 from mind.tables import BEHAVIOURS, VOCABULARY
 from mind.tables import names as n
 from tests.behaviours.shop import START, behaviour
@@ -130,6 +130,17 @@ def test_growth_keeps_a_models_fingerprint_and_a_moved_index_changes_it(spark: S
     assert fingerprint({("item_id", "a"): 3, ("item_id", "b"): 2, ("colour", "red"): 2}) != first
     assert fingerprint(HELD | {("colour", "pink"): 2}) != first
     assert fingerprint({key: index for key, index in HELD.items() if key != ("colour", "red")}) != first
+
+
+def test_growth_by_day_is_the_fingerprint_that_each_day_had(spark: SparkSession) -> None:
+    later = {("item_id", "c"): 4, ("colour", "blue"): 3}
+    others = {("country", "Peru"): 2}
+    first, then = (held_frame(spark, held | others) for held in (HELD, HELD | later))
+    grown = first.unionByName(held_frame(spark, later).withColumn(n.ADDED_DS, F.lit(TUESDAY))).repartition(3)
+    features = ("item_id", "colour")
+    of_day = [content_fingerprint(entries_below(held, sizes(held, features))) for held in (first, then)]
+    found = growing_fingerprints(entries_below(grown, sizes(grown, features), n.ADDED_DS), n.ADDED_DS)
+    assert list(found.items()) == [(str(MONDAY), of_day[0]), (str(TUESDAY), of_day[1])]
 
 
 def test_codes_are_0_where_missing_1_where_unknown_and_in_the_features_order(spark: SparkSession) -> None:

@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = load([folder / "night.toml"], default=ROOT / "conf/default.toml")
     client = MlflowClient(tracking_uri=config.tracking.uri)
     experiment = client.create_experiment("mind", artifact_location=(folder / "artifacts").as_uri())
-    key = training_key(manifest, config.model, config.training)
+    key = training_key(manifest, config.model, config.training, 0)
     left_behind = client.create_run(experiment, tags={TRAINING_KEY: key}).info.run_id
     of_others = client.create_run(experiment, tags={TRAINING_KEY: "another"}).info.run_id
     printed = []

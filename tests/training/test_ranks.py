@@ -136,6 +136,11 @@ def test_gradients_are_the_sums_over_ranks_and_the_same_bits_on_all(launched: Pa
         assert torch.equal(first[f"gradient {place}"], second[f"gradient {place}"])
 
 
+def test_every_rank_gets_the_leaders_values(launched: Path) -> None:
+    for rank in (0, 1):
+        assert not load_file(launched / f"gradients-{rank}.safetensors")["shared"].any()
+
+
 def test_two_ranks_with_uneven_rows_give_the_weights_of_one_process(
     folder: Path, manifest: Manifest, two_ranks: Path
 ) -> None:

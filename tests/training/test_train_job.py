@@ -30,7 +30,7 @@ def test_one_version_is_registered_and_a_second_run_uses_it_again(trained: Train
 def test_the_version_says_what_it_was_made_from(trained: Trained) -> None:
     held = trained.registry.need(CHALLENGER)
     model, description = load_model(trained.registry.folder(held))
-    assert held.tags[TRAINING_KEY] == training_key(trained.manifest, trained.config.model, trained.config.training)
+    assert held.tags[TRAINING_KEY] == training_key(trained.manifest, trained.config.model, trained.config.training, 0)
     assert held.tags["weights_sha256"] == description["weights_sha256"]
     assert held.tags["tuples"] == trained.manifest.content == description["extra"]["tuples"]
     assert description["extra"]["vocabulary"] == trained.manifest.vocabulary

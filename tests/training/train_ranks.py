@@ -45,6 +45,9 @@ def summed(group: Ranks) -> dict[str, torch.Tensor]:
     tables, dense = known_gradients(group.rank)
     group.sum_gradients(tables, dense)
     held = {f"gradient {place}": parameter.grad.to_dense() for place, parameter in enumerate([*tables, *dense])}
+    shared = nn.Parameter(torch.full((3, 2), float(group.rank)))
+    group.share([shared])
+    held["shared"] = shared.detach()
     return {name: value.contiguous() for name, value in held.items()}
 
 

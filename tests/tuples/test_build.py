@@ -158,10 +158,11 @@ def test_an_empty_split_is_refused_with_its_days_and_its_key(spark: SparkSession
 def test_the_facts_of_a_night_add_up(spark: SparkSession) -> None:
     counted = count_targets(sequences(spark, random_log(6)), DS, section())
     of_sizes = {"item_id": 10, "colour": 3, "size": 2, "country": 5}
-    told = facts(source(), DS, section(), counted, of_sizes, "f00d")
+    told = facts(source(), DS, section(), counted, of_sizes, "f00d", {"2024-03-01": "beef"})
     assert list(told["item_features"]) == ["item_id", "colour", "size"]
     assert told["profile_features"] == {"country": 5}
     assert (told["history_length"], told["vocabulary"]) == (4, "f00d")
+    assert told["vocabulary_grew"] == {"2024-03-01": "beef"}
     targets = told["facts"]["targets"]
     assert targets["behaviours"] == targets["without_history"] + targets["above_limit"] + sum(targets["kept"].values())
     assert told["facts"]["days"]["test"] == ["2024-03-10", "2024-03-12"]
