@@ -120,6 +120,7 @@ class TrainingSection(Section):
     sampler: Literal["uniform", "log_uniform", "in_batch", "mixed"] = Field(description="of negatives")
     negatives: Positive = Field(description="N: negatives shared by the global batch")
     shuffle_rows: Positive = Field(description="rows that a rank holds to shuffle")
+    batches_ahead: Count = Field(description="batches that a rank reads while it computes; 0: it reads in between")
     seed: Count = Field(description="of initial weights, order and negatives")
     warm_start: bool = Field(
         description="start from the champion of an earlier night, where it fits; new items start among their like"

@@ -40,7 +40,7 @@ def night_of(manifest: Manifest, catalogue: pa.Table) -> Night:
     return Night(manifest=manifest, item_codes_VF=torch.from_numpy(codes), counts_V=torch.from_numpy(counts))
 
 
-ELSEWHERE = {"checkpoints", "checkpoint_steps"}
+ELSEWHERE = {"checkpoints", "checkpoint_steps", "batches_ahead"}
 """Keys of [training] that do not change what is learned."""
 SPREAD = {"processes", "threads_per_process"}
 """Keys that change only in which order the same sums are made."""

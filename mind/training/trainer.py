@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from mind.training.adam import Adam
 from mind.training.checkpoint import EPOCH, STEP, Checkpoints, Position
 from mind.training.distributed import Ranks
 from mind.training.loader import Batch, TupleLoader
+from mind.training.prefetch import ahead
 from mind.training.validation import Validation
 
 log = logging.getLogger("mind")
@@ -160,17 +162,17 @@ class Trainer:
         self.model.train()
         at, started, rows_before = self._at, time.monotonic(), self._at.rows
         waited = 0.0
-        batches = self._loader.epoch(at.epoch, at.step)
-        while True:
-            asked = time.monotonic()
-            batch = next(batches, None)
-            waited += time.monotonic() - asked
-            if batch is None:
-                break
-            loss, rows = self.step(batch)
-            at.loss_sum, at.rows, at.step = at.loss_sum + loss, at.rows + rows, at.step + 1
-            if at.steps_before % self._training.checkpoint_steps == 0:
-                self._save(STEP)
+        with ahead(partial(self._loader.epoch, at.epoch, at.step), self._training.batches_ahead) as batches:
+            while True:
+                asked = time.monotonic()
+                batch = next(batches, None)
+                waited += time.monotonic() - asked
+                if batch is None:
+                    break
+                loss, rows = self.step(batch)
+                at.loss_sum, at.rows, at.step = at.loss_sum + loss, at.rows + rows, at.step + 1
+                if at.steps_before % self._training.checkpoint_steps == 0:
+                    self._save(STEP)
         self._night.manifest.check_rows("train", at.rows)
         took = time.monotonic() - started
         return {
