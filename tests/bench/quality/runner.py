@@ -57,7 +57,7 @@ OF_LOG: dict[str, dict[str, Any]] = {
     "ml1m": {"negatives": 300},
     "beauty": {"dropout": 0.4, "negatives": 2048},
 }
-EPOCHS = {"online_retail": 15, "ml1m": 6, "beauty": 15}
+EPOCHS = {"online_retail": 15, "ml1m": 4, "beauty": 15}
 
 
 def settings(log: str, method: str, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
