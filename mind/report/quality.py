@@ -9,6 +9,7 @@ from html import escape
 from mind.report.charts import Bar, bars, line
 from mind.report.facts import NightFacts
 from mind.report.side_by_side import number_of, shown
+from mind.tables import ITEM_CF
 
 
 def gain_over_popularity(facts: NightFacts) -> float | None:
@@ -95,6 +96,8 @@ def _number(value: float | None) -> str:
 def rules(facts: NightFacts) -> str:
     """The verdict on each challenger, rule by rule."""
     kept = facts.comparison
+    if facts.model_version == ITEM_CF:
+        return "<p>No model served this night, and none was compared.</p>"
     if not kept or not kept["verdicts"]:
         return "<p>No challenger was compared on this night; the champion serves on.</p>"
     parts = []
