@@ -75,11 +75,14 @@ class NightFacts:
         return bool(self.publication)
 
     @property
+    def by_model(self) -> bool:
+        """Whether a model made the lists."""
+        return self.model_version != ITEM_CF
+
+    @property
     def served_by(self) -> str:
         """What made the lists, in words that begin a sentence."""
-        if self.model_version == ITEM_CF:
-            return "Item neighbours (item-CF), no model"
-        return f"Model version {self.model_version}"
+        return f"Model version {self.model_version}" if self.by_model else "Item neighbours (item-CF), no model"
 
 
 def count_rows(frames: Mapping[str, DataFrame]) -> dict[str, int]:

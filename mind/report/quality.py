@@ -9,7 +9,6 @@ from html import escape
 from mind.report.charts import Bar, bars, line
 from mind.report.facts import NightFacts
 from mind.report.side_by_side import number_of, shown
-from mind.tables import ITEM_CF
 
 
 def gain_over_popularity(facts: NightFacts) -> float | None:
@@ -23,7 +22,7 @@ def methods(facts: NightFacts) -> str:
     """HitRate of each method at the main cutoff with intervals, and at every cutoff as a table."""
     held = _measured(facts)
     if not held:
-        return "<p>The champion was not evaluated on this night.</p>"
+        return "<p>The champion was not evaluated on this night.</p>" if facts.by_model else "<p>No model served.</p>"
     at = facts.main_cutoff
     rows = int(facts.metrics.get("test_rows", 0))
     return (
@@ -96,7 +95,7 @@ def _number(value: float | None) -> str:
 def rules(facts: NightFacts) -> str:
     """The verdict on each challenger, rule by rule."""
     kept = facts.comparison
-    if facts.model_version == ITEM_CF:
+    if not facts.by_model:
         return "<p>No model served this night, and none was compared.</p>"
     if not kept or not kept["verdicts"]:
         return "<p>No challenger was compared on this night; the champion serves on.</p>"

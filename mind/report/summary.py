@@ -23,7 +23,8 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
         told = ", ".join(f"{reason} {count:,}" for reason, count in facts.quarantined.items())
         console.print(f"Quarantined by reason: {told}")
     console.print()
-    console.print(_hits(facts, cutoffs) if facts.metrics else "The champion was not evaluated on this night.")
+    if facts.by_model:
+        console.print(_hits(facts, cutoffs) if facts.metrics else "The champion was not evaluated on this night.")
     passed = sum(bool(gate["passed"]) for gate in facts.gates)
     console.print(f"{facts.served_by}; {passed} of {len(facts.gates)} gates passed.\n")
     for person in facts.people:
@@ -38,6 +39,11 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
 
 def _next_steps(facts: NightFacts) -> tuple[str, ...]:
     following = date.fromisoformat(facts.ds) + timedelta(days=1)
+    if not facts.by_model:
+        return (
+            "open the report in a browser",
+            f'make night DS={following} CONFIG=...   the next night; with retrieval.method = "champion" it trains',
+        )
     return (
         "open the report in a browser",
         f".venv/bin/mlflow ui --backend-store-uri {redacted(facts.places['MLflow store'])}   compare the runs",
