@@ -39,7 +39,11 @@ STEPS: dict[str, Step] = {
         ),
         Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
         Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),
-        Step(name="retrieve", runner="spark", does="item_vectors, user_interests -> candidates_staged"),
+        Step(
+            name="retrieve",
+            runner="spark",
+            does="item_vectors, user_interests (or item neighbours) -> candidates_staged",
+        ),
         Step(name="publish", runner="spark", does="candidates_staged, gates -> candidates, publications"),
         Step(name="report", runner="spark", does="every table -> the night's page and summary"),
     )
