@@ -40,9 +40,11 @@ from airflow.sdk import (
 from airflow_dags import alerts
 from airflow_dags.days import trains
 from airflow_dags.tasks import DS, Nights
+from mind.steps import SERVING, night_steps
 
 nights = Nights.of_environment()
 plan, zone = nights.schedule, nights.config.lake.time_zone
+steps = night_steps(nights.config.retrieval.method)
 at = plan.deadline
 
 
@@ -55,8 +57,9 @@ late = DeadlineAlert(
 
 
 def choose(ds: str, train: str) -> str:
-    """The branch of a night."""
-    return "build_tuples" if trains(ds, {"train": train}, plan.train_weekdays) else "keep_champion"
+    """The branch of a night; one without a model (`retrieval.method`) never trains."""
+    wanted = "train" in steps and trains(ds, {"train": train}, plan.train_weekdays)
+    return "build_tuples" if wanted else "keep_champion"
 
 
 with DAG(
@@ -86,7 +89,7 @@ with DAG(
     judge = nights.python("judge", "evaluate", "compare")
     serve = nights.spark(
         "serve",
-        *("embed_items", "embed_users", "retrieve", "publish"),
+        *(name for name in SERVING if name in steps),
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         outlets=[Asset(name="mind_candidates", uri="mind://lake/candidates")],
     )

@@ -2,11 +2,13 @@
 
 from mind.behaviours.days import until
 from mind.behaviours.standing import standing
+from mind.features.entities import known_items
 from mind.launch import Run, job
 from mind.publishing.gates import judge, require
 from mind.publishing.measures import measure
 from mind.publishing.publication import as_json, is_published, new_publication, night_before
-from mind.serving.night import touched
+from mind.serving.neighbours import ItemCF, with_histories
+from mind.serving.night import stamped, touched
 from mind.serving.recommendable import left_out
 from mind.source import load_source
 from mind.storage.audit import content_fingerprint
@@ -15,6 +17,7 @@ from mind.storage.session import session
 from mind.tables import (
     BEHAVIOURS,
     CANDIDATES,
+    ITEM_CF,
     ITEM_VECTORS,
     ITEMS,
     PUBLICATIONS,
@@ -32,14 +35,22 @@ def main(run: Run) -> None:
     staged = lake.read(STAGED, ds).persist()
     publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
     kept = standing(until(lake.read(BEHAVIOURS), ds), load_source(config.ingest.source))
+    items = lake.read(ITEMS, ds)
+    if config.retrieval.method == ITEM_CF:
+        catalogue = known_items(items)
+        interests = stamped(with_histories(kept, catalogue), ds, ItemCF(section=config.item_cf))
+        recalls = lake.read_or_empty(RECALL_SAMPLE).limit(0)  # nothing was searched
+    else:
+        catalogue, interests = lake.read(ITEM_VECTORS, ds), lake.read(USER_INTERESTS, ds)
+        recalls = lake.read(RECALL_SAMPLE, ds)
     found = measure(
         staged,
         users=lake.read(USERS, ds),
-        interests=lake.read(USER_INTERESTS, ds),
-        catalogue=lake.read(ITEM_VECTORS, ds),
-        out=left_out(lake.spark, lake.read(ITEMS, ds), ds, config.lake.time_zone, config.retrieval),
+        interests=interests,
+        catalogue=catalogue,
+        out=left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval),
         touched=touched(kept, ds, days) if days else None,
-        recalls=lake.read(RECALL_SAMPLE, ds),
+        recalls=recalls,
         before=night_before(publications, lake.read_or_empty(CANDIDATES), ds),
         wanted=config.retrieval.candidates,
     )

@@ -1,6 +1,5 @@
 """Every table -> the night's page and the summary in the terminal."""
 
-from functools import partial
 from pathlib import Path
 
 from mind.launch import Run, job
@@ -8,12 +7,11 @@ from mind.report.facts import NightFacts, count_rows, interests_and_lengths, pub
 from mind.report.item_map import item_map
 from mind.report.kept import keep
 from mind.report.page import write_page
-from mind.report.people import ALL_REASONS, choose, describe
+from mind.report.people import choose, describe
 from mind.report.prometheus import write_metrics
+from mind.report.served import served_by
 from mind.report.summary import print_summary
 from mind.report.timings import lines_of, rows_read, seconds_by_step
-from mind.serving.embedding import serving_model
-from mind.serving.explaining import interest_reasons
 from mind.steps import STEPS
 from mind.storage.lake import Lake
 from mind.storage.session import session
@@ -29,49 +27,51 @@ from mind.tables import (
     USERS,
     VOCABULARY,
 )
-from mind.tracking.promotion import comparison_of
-from mind.tracking.registry import CHAMPION, Registry
-from mind.training.assessment import step_of
+from mind.tracking.registry import Registry
 
 
 @job("report")
 def main(run: Run) -> None:
     config, ds = run.config, run.ds
     lake, registry = Lake(session(), config.lake.root, config.lake.catalog), Registry(config.tracking)
-    champion = registry.need(CHAMPION)
-    model = serving_model(registry.folder(champion), champion.number)
+    cutoff = config.evaluation.main_cutoff
+    publication, gates = published(lake.read(PUBLICATIONS), ds.isoformat())
+    served = served_by(publication, config.retrieval.method, registry, ds, cutoff)
+    read = lake.read if served.version else lake.read_or_empty
     of_night = (QUARANTINE, ITEMS, USERS, ITEM_VECTORS, USER_INTERESTS, CANDIDATES)
     frames = {table.name: lake.read(table) for table in (BEHAVIOURS, VOCABULARY)}
-    frames |= {table.name: lake.read(table).where(f"ds = DATE'{ds}'") for table in of_night}
+    frames |= {table.name: read(table).where(f"ds = DATE'{ds}'") for table in of_night}
+    if served.version is None:  # what an earlier run of the night may have left is not what readers see
+        frames |= {table.name: frames[table.name].limit(0) for table in (ITEM_VECTORS, USER_INTERESTS)}
     tuples, targets = told_tuples(config.lake.root, ds)
     people = choose(frames[USER_INTERESTS.name], frames[CANDIDATES.name], config.report.users)
     page = Path(config.report.folder).resolve() / ds.isoformat() / "index.html"
     rows = count_rows(frames) | {f"tuples, {split}": number for split, number in tuples.items()}
     by_interests, by_length = interests_and_lengths(frames[USER_INTERESTS.name])
     lines = lines_of(config.logs.folder, ds.isoformat())
-    publication, gates = published(lake.read(PUBLICATIONS), ds.isoformat())
     facts = NightFacts(
         ds=ds.isoformat(),
         rows=rows,
         quarantined=refused_by_reason(frames[QUARANTINE.name]),
         targets=targets,
-        metrics=registry.metrics(champion.run_id, step_of(ds)),
-        curves=registry.curves(champion.run_id, config.evaluation.main_cutoff),
-        model_version=champion.number,
+        metrics=served.metrics,
+        curves=served.curves,
+        model_version=served.name,
         publication=publication,
         gates=gates,
         users_by_interests=by_interests,
         history_lengths=by_length,
-        people=describe(people, frames[ITEMS.name], partial(interest_reasons, model, most=ALL_REASONS)),
+        people=describe(people, frames[ITEMS.name], served.reasons),
         places={"tables": lake.root, "MLflow store": registry.place, "report": str(page)},
-        main_cutoff=config.evaluation.main_cutoff,
-        comparison=comparison_of(registry, ds),
+        main_cutoff=cutoff,
+        comparison=served.comparison,
         item_map=item_map(frames[ITEM_VECTORS.name], frames[ITEMS.name], rows[ITEM_VECTORS.name], people),
         seconds=seconds_by_step(lines, STEPS),
         ingested=rows_read(lines),
     )
     write_page(facts, Path(config.report.folder))
-    keep(facts, registry, champion)
+    if served.version is not None:
+        keep(facts, registry, served.version)
     write_metrics(facts, Path(config.report.folder))
     print_summary(facts, config.evaluation.cutoffs)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mind.operating import LogsSection, MaintenanceSection, ScheduleSection
-from mind.recommending import GatesSection, RetrievalSection
+from mind.recommending import GatesSection, ItemCfSection, RetrievalSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
 DEFAULT_FILE = Path("conf/default.toml")
@@ -200,6 +200,7 @@ class Config(Section):
     evaluation: EvaluationSection
     promotion: PromotionSection
     retrieval: RetrievalSection
+    item_cf: ItemCfSection
     gates: GatesSection
     maintenance: MaintenanceSection
     schedule: ScheduleSection

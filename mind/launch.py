@@ -28,7 +28,7 @@ from mind import preflight, run_log
 from mind.config import Config, load
 from mind.errors import MindError, told_of_full_disk
 from mind.redaction import redacted
-from mind.steps import JOBS, STEPS, TRAINING, job_flags, parser
+from mind.steps import JOBS, STEPS, job_flags, night_steps, parser
 
 log = logging.getLogger("mind")
 
@@ -231,15 +231,16 @@ def main() -> None:
     night = verbs.add_parser("night", help="run every step", parents=[parser("")], add_help=False, allow_abbrev=False)
     night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion")
     given = flags.parse_args()
-    untrained = list(TRAINING) if given.verb == "night" and given.skip else []
-    steps = given.steps if given.verb != "night" else [name for name in STEPS if name not in untrained]
     try:
+        if given.verb == "night":
+            method = load(given.config, given.overrides).retrieval.method
+            given.steps = night_steps(method, trains=not given.skip)
         if given.verb == "show":
-            for names in applications(steps, shared=False):
+            for names in applications(given.steps, shared=False):
                 words = command(names, given.ds, given.config, given.overrides)
                 sys.stdout.write(redacted(shlex.join(words)) + "\n")
         else:
-            run(steps, given.ds, given.config, given.overrides)
+            run(given.steps, given.ds, given.config, given.overrides)
     except (MindError, preflight.Unfit) as error:
         sys.exit(redacted(f"mind: {error}"))
 

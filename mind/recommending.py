@@ -10,8 +10,11 @@ from mind.sections import Count, Positive, Section, Share
 
 
 class RetrievalSection(Section):
-    """Interests to candidates."""
+    """Interests, or item neighbours, to candidates."""
 
+    method: Literal["champion", "item_cf"] = Field(
+        description="where lists come from; item_cf: from item neighbours by [item_cf], without a model"
+    )
     candidates: Positive = Field(description="N: items per user")
     exclude_days: Count = Field(description="items of the user's last this many days are left out; 0: none")
     blocklist: str = Field(description="file, folder or schema.table of items never recommended; empty: none")
@@ -39,6 +42,22 @@ class RetrievalSection(Section):
         if self.diversity and not self.diversity_feature:
             raise ValueError(f"diversity {self.diversity:g} needs a category; set diversity_feature to an item feature")
         return self
+
+
+class ItemCfSection(Section):
+    """Lists from item neighbours, where `retrieval.method` is item_cf."""
+
+    neighbours: Positive = Field(description="most similar items kept of each item")
+    damping: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        description="added to sqrt(users of i * users of j), in users: pairs that few share count for less"
+    )
+    most_recent: Annotated[int, Field(ge=2)] = Field(
+        description="items that a user chose last, from which similarities are counted"
+    )
+    recency_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        description="weight of a behaviour relative to the one after it"
+    )
+    history_length: Positive = Field(description="a user's last behaviours whose neighbours are scored")
 
 
 class GatesSection(Section):

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from mind import launch
 from mind.errors import MindError
 from mind.launch import applications, command
-from mind.steps import JOBS, OPERATIONS, STEPS, chain_parser, parser
+from mind.steps import JOBS, OPERATIONS, STEPS, TRAINING, chain_parser, night_steps, parser
 
 ROOT = Path(__file__).resolve().parent.parent
 DS = date(2011, 12, 8)
@@ -187,6 +188,35 @@ def test_a_night_is_one_application_where_it_may_be_held_and_four_where_not() ->
     ]
     served = [name for name in STEPS if name not in ("train", "evaluate", "compare")]
     assert applications(served, shared=False) == [served]
+
+
+WITHOUT_A_MODEL = ["ingest", "build_vocabulary", "retrieve", "publish", "report"]
+
+
+def test_a_night_without_a_model_leaves_out_what_only_a_model_needs() -> None:
+    assert night_steps("champion") == list(STEPS)
+    assert night_steps("champion", trains=False) == [name for name in STEPS if name not in TRAINING]
+    for trains in (True, False):
+        assert night_steps("item_cf", trains=trains) == WITHOUT_A_MODEL
+    assert applications(WITHOUT_A_MODEL, shared=False) == [WITHOUT_A_MODEL]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        ([], list(STEPS)),
+        (["--skip", "train"], [name for name in STEPS if name not in TRAINING]),
+        (["--set", "retrieval.method=item_cf"], WITHOUT_A_MODEL),
+        (["--set", "retrieval.method=item_cf", "--skip", "train"], WITHOUT_A_MODEL),
+    ],
+)
+def test_the_night_that_is_started_is_the_one_configured(
+    words: list[str], steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(launch, "start", lambda names, *_: started.append(names))
+    assert told(monkeypatch, capsys, "night", "--ds", "2011-12-08", *words)[0] == 0
+    assert list(chain.from_iterable(started)) == steps
 
 
 @pytest.mark.parametrize("steps", [["evaluate", "train"], ["train", "train"], ["train", "compare"]])

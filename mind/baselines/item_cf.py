@@ -3,7 +3,8 @@
     similarity(i, j) = users of both / (sqrt(users of i * users of j) + damping)
 
 A pair that few users share is worth little evidence: with a damping of d, an item of one user that another item shares
-has similarity 1 / (1 + d) instead of 1. Scores from these neighbours: `mind.baselines.neighbour_scorer`.
+has similarity 1 / (1 + d) instead of 1. Scores from these neighbours: `neighbour_scores` for all users of a night,
+`mind.baselines.neighbour_scorer` for those who evaluate without Spark.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from mind.tables import names as n
 NEIGHBOUR_INDEX = "neighbour_index"
 SIMILARITY = "similarity"
 RANK = "rank"
+SCORE = "score"
 
 _USERS = "users"
 _BOTH = "both"
+_AGE = "age"
+_NEAR = "near"
+_STEPS = float(2**40)
+"""Terms of a score are whole multiples of 1 / this: sums of whole numbers are the same in any order."""
 
 
 def item_neighbours(
@@ -58,12 +64,37 @@ def item_neighbours(
     return ranked.where(F.col(RANK) <= neighbours)
 
 
+def neighbour_scores(histories: DataFrame, similar: DataFrame, *, recency_decay: float = 0.9) -> DataFrame:
+    """What `NeighbourScorer` computes, for all users at once: (user_id, item_id, score double), scores above 0 alone.
+
+    histories: (user_id, history, history_length) of `mind.features.history.histories_at_end`, one row a user. similar:
+    (item_index, item_id, similarity), the neighbours of an item by their external ids, each once. Each of the L terms
+    of a score is rounded to 2^-40, so scores differ from exact sums by at most L 2^-41, and partitions change no bit.
+
+    An item has one row of neighbours here and each behaviour looks it up once, so of an item with half of all
+    behaviours nothing is multiplied but its limited neighbours; where the lookup is a shuffle, adaptive execution cuts
+    such an item's part into several tasks.
+
+    Raises ValueError for a decay that is not above 0 and at most 1.
+    """
+    if not 0 < recency_decay <= 1:
+        raise ValueError(f"recency_decay is {recency_decay}; it must be above 0 and at most 1")
+    latest_first = F.reverse(F.slice(n.HISTORY, F.lit(1), F.col(n.HISTORY_LENGTH)))
+    aged = histories.select(n.USER_ID, F.posexplode(latest_first).alias(_AGE, n.ITEM_INDEX))
+    near = similar.groupBy(n.ITEM_INDEX).agg(F.collect_list(F.struct(n.ITEM_ID, SIMILARITY)).alias(_NEAR))
+    pairs = aged.join(near, n.ITEM_INDEX).select(n.USER_ID, _AGE, F.inline(_NEAR))
+    term = F.col(SIMILARITY) * F.pow(F.lit(float(recency_decay)), F.col(_AGE))
+    steps = F.sum(F.rint(term * _STEPS).cast("long")).alias(SCORE)
+    summed = pairs.groupBy(n.USER_ID, n.ITEM_ID).agg(steps).where(F.col(SCORE) > 0)
+    return summed.withColumn(SCORE, F.col(SCORE) / _STEPS)
+
+
 def _latest(behaviours: DataFrame, most_recent: int) -> DataFrame:
     """(user_id, item_index): the items that each user chose last, each once."""
     once = behaviours.groupBy(n.USER_ID, n.ITEM_INDEX).agg(F.max(n.EVENT_TIME).alias(n.EVENT_TIME))
     # A rank under a limit is cut inside each task before anything is shuffled.
     last = Window.partitionBy(n.USER_ID).orderBy(F.col(n.EVENT_TIME).desc(), F.col(n.ITEM_INDEX).desc())
-    cut = once.withColumn("age", F.row_number().over(last)).where(F.col("age") <= most_recent)
+    cut = once.withColumn(_AGE, F.row_number().over(last)).where(F.col(_AGE) <= most_recent)
     return cut.select(n.USER_ID, F.col(n.ITEM_INDEX).cast("int").alias(n.ITEM_INDEX))
 
 

@@ -9,7 +9,13 @@ from pyspark.sql import functions as F
 
 from mind.errors import MindError
 from mind.report.absence import before_scores, by_score, in_list
+from mind.tables import ITEM_CF
 from mind.tables import names as n
+
+
+def without_model(lists: DataFrame) -> bool:
+    """Whether a night's lists were made without a model: then no vectors and no interests are behind them."""
+    return not lists.where(F.col(n.MODEL_VERSION) == ITEM_CF).isEmpty()
 
 
 def user_row(user_id: str, ds: date, lists: DataFrame, interests: DataFrame) -> Row:
@@ -38,6 +44,11 @@ def standing_of(
     told = in_list(item_id, user) or before_scores(item_id, items, item_vectors, out, touched)
     if told is not None:
         return told
+    if user[n.INTERESTS] is None and user[n.ORIGIN] == ITEM_CF:
+        return (
+            "no neighbour of the user's last behaviours scores high enough, and it is not popular enough to fill up "
+            f"the list of {len(user[n.ITEM_IDS]):,}"
+        )
     if user[n.INTERESTS] is None:
         return (
             f"the user has no usable history and gets the {len(user[n.ITEM_IDS]):,} most popular items; it is not one"

@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from mind.tables import BY_NEIGHBOURS, ITEM_CF
 from mind.tables import names as n
 
 MOST_SHOWN = 0.01
@@ -34,8 +35,8 @@ def measure(
     Args:
         staged: the candidates of one ds.
         users: every user who must have a list (user_id).
-        interests: the user_interests that the lists were made from.
-        catalogue: every item that the model knows (item_id).
+        interests: the user_interests that the lists were made from; without a model the users with a usable history.
+        catalogue: every item that the model knows, or without one every item with an index (item_id).
         out: items that no list may hold (item_id).
         touched: (user_id, excluded), what each user's list may not hold; None where people may buy again.
         recalls: recall_sample of the night.
@@ -90,6 +91,8 @@ def _of_items(staged: DataFrame, catalogue: DataFrame, out: DataFrame) -> dict[s
 def _of_lists(staged: DataFrame, wanted: int, due: int) -> dict[str, Any]:
     """Counts over the lists, each looked at by itself, and what they say they were made with."""
     size = F.size(n.ITEM_IDS)
+    reached = F.array_contains(n.INTEREST_OF_ORIGIN, BY_NEIGHBOURS)
+    by_popularity = (F.col(n.ORIGIN) == ITEM_CF) & ~reached
     faults = {
         "full_lists": size >= due,
         "short_lists": (size < due) & F.col(n.SHORTFALL).isNull(),
@@ -97,7 +100,8 @@ def _of_lists(staged: DataFrame, wanted: int, due: int) -> dict[str, Any]:
         "repeated_items": F.size(F.array_distinct(n.ITEM_IDS)) != size,
         "broken_scores": F.exists(n.SCORES, lambda score: score.isNull() | F.isnan(score) | (F.abs(score) > 1e30)),
         "unordered_scores": ~_ordered(F.col(n.SCORES)),
-        "fallback_users": F.col(n.ORIGIN) == "fallback",
+        "fallback_users": (F.col(n.ORIGIN) == "fallback") | by_popularity,
+        "searched_lists": F.col(n.ORIGIN) == "model",
     }
     return _first(
         staged.agg(
@@ -113,7 +117,7 @@ def _of_users(staged: DataFrame, users: DataFrame, interests: DataFrame) -> dict
     no, yes = F.lit(False), F.lit(True)
     nobody = F.lit(None).cast(f"struct<{n.MODEL_VERSION}: string, {n.MODEL_CHECKSUM}: string>")
     marks = ("due", "listed", "by_model", "interested", "made_by")
-    by_model = F.coalesce(F.col(n.ORIGIN) == "model", no)
+    by_model = F.coalesce(F.col(n.ORIGIN).isin("model", ITEM_CF), no)
     rows = [
         users.select(n.USER_ID, yes, no, no, no, nobody),
         staged.select(n.USER_ID, no, yes, by_model, no, nobody),
@@ -136,8 +140,8 @@ def _recall(recalls: DataFrame, indexes: set[str], found: dict[str, float]) -> f
     """The mean over the sample, where it was measured on the indexes that made the lists."""
     measured = recalls.where(F.col(n.INDEX_CHECKSUM).isin(*indexes)) if indexes else recalls.limit(0)
     mean = _first(measured.agg(F.avg(n.RECALL).alias("mean")))["mean"]
-    # Of lists that nobody measured nothing is known; where there are none, nothing can be missing.
-    unmeasured = 0.0 if found["lists"] > found["fallback_users"] else 1.0
+    # Of lists that nobody measured nothing is known; where none was searched for, nothing can be missing.
+    unmeasured = 0.0 if found["searched_lists"] else 1.0
     return unmeasured if mean is None else float(mean)
 
 

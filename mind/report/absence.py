@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from mind.tables import BY_NEIGHBOURS, BY_POPULARITY
 from mind.tables import names as n
 
 UNKNOWN = 1
@@ -24,7 +25,7 @@ def before_scores(
 
     Args:
         items: the items of the night.
-        item_vectors: what the model could recommend on it.
+        item_vectors: what the model could recommend on it, or without one every item with an index.
         out: (item_id, why) of the items that no list may hold.
         touched: (user_id, excluded) of the user.
     """
@@ -69,5 +70,6 @@ def in_list(item_id: str, user: Row) -> str | None:
         return None
     place = user[n.ITEM_IDS].index(item_id)
     origin = user[n.INTEREST_OF_ORIGIN][place]
-    by = "by popularity" if origin < 0 else f"by interest {origin + 1}"
+    words = {BY_POPULARITY: "by popularity", BY_NEIGHBOURS: "by item neighbours"}
+    by = words.get(origin, f"by interest {origin + 1}")
     return f"it is in the list: rank {place + 1:,}, score {user[n.SCORES][place]:.4f}, {by}"

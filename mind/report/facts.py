@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from mind.publishing.publication import last_publication
 from mind.report.item_map import ItemMap
+from mind.tables import ITEM_CF
 from mind.tables import names as n
 
 
@@ -50,8 +51,9 @@ class NightFacts:
     curves: dict[str, list[float]]
     """Metrics by epoch of the champion's training."""
     model_version: str
+    """The champion's number; `item_cf` where lists came from item neighbours and no model served."""
     publication: dict[str, str]
-    """Action, moment and table version of the night's last publication; empty where there is none."""
+    """Action, moment, table and model version of the night's last publication; empty where there is none."""
     gates: list[dict[str, Any]]
     users_by_interests: dict[int, int]
     history_lengths: dict[int, int]
@@ -71,6 +73,16 @@ class NightFacts:
     def published(self) -> bool:
         """Whether readers see this night."""
         return bool(self.publication)
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a model made the lists."""
+        return self.model_version != ITEM_CF
+
+    @property
+    def served_by(self) -> str:
+        """What made the lists, in words that begin a sentence."""
+        return f"Model version {self.model_version}" if self.by_model else "Item neighbours (item-CF), no model"
 
 
 def count_rows(frames: Mapping[str, DataFrame]) -> dict[str, int]:
@@ -96,9 +108,10 @@ def interests_and_lengths(interests: DataFrame) -> tuple[dict[int, int], dict[in
 
 
 def published(publications: DataFrame, ds: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """The night's last publication (action, moment, table version) and its gates; both empty where there is none."""
+    """The night's last publication (action, moment, table and model version) and its gates; both empty where there is
+    none."""
     last = last_publication(publications.where(F.col(n.DS) == F.lit(ds).cast("date"))).first()
     if last is None:
         return {}, []
-    told = {name: str(last[name]) for name in (n.ACTION, n.PUBLISHED_AT, n.TABLE_VERSION)}
+    told = {name: str(last[name]) for name in (n.ACTION, n.PUBLISHED_AT, n.TABLE_VERSION, n.MODEL_VERSION)}
     return told, list(json.loads(last[n.GATES]))

@@ -75,7 +75,7 @@ def _head(facts: NightFacts) -> str:
     status = (
         '<span class="pill good">Published</span>' if facts.published else '<span class="pill bad">Not published</span>'
     )
-    headline = f"Model version {escape(facts.model_version)}"
+    headline = escape(facts.served_by)
     if gain is not None:
         headline += f" finds {100 * abs(gain):.0f} % {'more' if gain >= 0 else 'less'} than popularity"
     if facts.published:

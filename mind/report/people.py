@@ -42,6 +42,15 @@ def describe(users: list[Row], items: DataFrame, reasons: Reasons) -> list[Perso
     return [_person(user, by_index, by_id, reasons) for user in users]
 
 
+def first_listed(user: Row, items: DataFrame) -> list[tuple[str, float]]:
+    """Name and score of the first candidates of one user."""
+    shown = dict(list(zip(user[n.ITEM_IDS], user[n.SCORES], strict=True))[: SHOWN * REASONS])
+    named = items.where(F.col(n.ITEM_ID).isin(list(shown)))
+    rows = named.select(n.ITEM_ID, F.col(n.ITEM_ATTRIBUTES)["name"].alias("name")).collect()
+    by_id = {row[n.ITEM_ID]: _name(row) for row in rows}
+    return [(by_id[item], score) for item, score in shown.items()]
+
+
 def _name(row: Row) -> str:
     return " ".join((row["name"] or row[n.ITEM_ID]).split())
 

@@ -22,7 +22,7 @@ def methods(facts: NightFacts) -> str:
     """HitRate of each method at the main cutoff with intervals, and at every cutoff as a table."""
     held = _measured(facts)
     if not held:
-        return "<p>The champion was not evaluated on this night.</p>"
+        return "<p>The champion was not evaluated on this night.</p>" if facts.by_model else "<p>No model served.</p>"
     at = facts.main_cutoff
     rows = int(facts.metrics.get("test_rows", 0))
     return (
@@ -95,6 +95,8 @@ def _number(value: float | None) -> str:
 def rules(facts: NightFacts) -> str:
     """The verdict on each challenger, rule by rule."""
     kept = facts.comparison
+    if not facts.by_model:
+        return "<p>No model served this night, and none was compared.</p>"
     if not kept or not kept["verdicts"]:
         return "<p>No challenger was compared on this night; the champion serves on.</p>"
     parts = []

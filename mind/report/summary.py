@@ -23,9 +23,10 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
         told = ", ".join(f"{reason} {count:,}" for reason, count in facts.quarantined.items())
         console.print(f"Quarantined by reason: {told}")
     console.print()
-    console.print(_hits(facts, cutoffs) if facts.metrics else "The champion was not evaluated on this night.")
+    if facts.by_model:
+        console.print(_hits(facts, cutoffs) if facts.metrics else "The champion was not evaluated on this night.")
     passed = sum(bool(gate["passed"]) for gate in facts.gates)
-    console.print(f"Model version {facts.model_version}; {passed} of {len(facts.gates)} gates passed.\n")
+    console.print(f"{facts.served_by}; {passed} of {len(facts.gates)} gates passed.\n")
     for person in facts.people:
         _person(console, person)
     console.print("[bold]Where things are[/bold]")
@@ -38,6 +39,11 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
 
 def _next_steps(facts: NightFacts) -> tuple[str, ...]:
     following = date.fromisoformat(facts.ds) + timedelta(days=1)
+    if not facts.by_model:
+        return (
+            "open the report in a browser",
+            f'make night DS={following} CONFIG=...   the next night; with retrieval.method = "champion" it trains',
+        )
     return (
         "open the report in a browser",
         f".venv/bin/mlflow ui --backend-store-uri {redacted(facts.places['MLflow store'])}   compare the runs",
@@ -67,6 +73,14 @@ def _hits(facts: NightFacts, cutoffs: tuple[int, ...]) -> Table:
         if all(key in facts.metrics for key in keys):
             table.add_row(name, *[f"{facts.metrics[key]:.4f}" for key in keys])
     return table
+
+
+def print_listed(user_id: str, first: list[tuple[str, float]]) -> None:
+    """One user whose list came from item neighbours: names and scores of the first candidates."""
+    console = Console(width=WIDTH, highlight=False, emoji=False)
+    console.print(f"[bold]User {escape(user_id)}[/bold]  served by item neighbours (item-CF), no interests")
+    shown = ", ".join(f"#{rank} {name} ({score:.2f})" for rank, (name, score) in enumerate(first, start=1))
+    console.print(f"     would see: {shown or 'nothing'}", markup=False)
 
 
 def print_person(person: Person | None, user_id: str) -> None:

@@ -12,7 +12,8 @@ from mind.behaviours.days import last_days
 from mind.errors import BrokenPromise, MindError
 from mind.recommending import RetrievalSection
 from mind.serving.embedding import ServingModel
-from mind.serving.searching import CATEGORY, EXCLUDED, SentIndex
+from mind.serving.neighbours import ItemCF
+from mind.serving.searching import CATEGORY, EXCLUDED
 from mind.source import Source
 from mind.tables import names as n
 
@@ -57,9 +58,9 @@ def categories(items: DataFrame, source: Source, section: RetrievalSection) -> D
     return items.select(n.ITEM_ID, F.col(n.ITEM_CODES)[place].alias(CATEGORY))
 
 
-def stamped(frame: DataFrame, ds: date, model: ServingModel, index: SentIndex | None = None) -> DataFrame:
-    """The frame with the night and what made it."""
+def stamped(frame: DataFrame, ds: date, model: ServingModel | ItemCF, catalogue: str | None = None) -> DataFrame:
+    """The frame with the night and what made it; `catalogue` is the fingerprint of what was searched."""
     stamps: dict[str, object] = {n.DS: ds, n.MODEL_VERSION: model.version, n.MODEL_CHECKSUM: model.checksum}
-    if index is not None:
-        stamps[n.INDEX_CHECKSUM] = index.fingerprint
+    if catalogue is not None:
+        stamps[n.INDEX_CHECKSUM] = catalogue
     return frame.withColumns({name: F.lit(value) for name, value in stamps.items()})

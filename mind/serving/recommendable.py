@@ -50,7 +50,7 @@ def left_out(spark: SparkSession, items: DataFrame, ds: date, zone: str, section
 
 
 def recommendable(vectors: DataFrame, out: DataFrame) -> DataFrame:
-    """The rows of item_vectors that a list may hold.
+    """The rows of item_vectors (or of items, where no model serves) that a list may hold.
 
     Raises:
         MindError: there is none.
@@ -59,6 +59,6 @@ def recommendable(vectors: DataFrame, out: DataFrame) -> DataFrame:
     if kept.isEmpty():
         raise MindError(
             "no item may be recommended: retrieval.blocklist, allowlist and inactive_days leave none of the night's "
-            "item_vectors; change one of them"
+            "items; change one of them"
         )
     return kept

@@ -6,7 +6,17 @@ from mind.tables.behaviours import BEHAVIOURS, QUARANTINE
 from mind.tables.catalogue import ITEMS, USERS, VOCABULARY
 from mind.tables.contract import Column, Contract, ContractError, as_markdown
 from mind.tables.persons import FORGOTTEN
-from mind.tables.serving import CANDIDATES, ITEM_VECTORS, PUBLICATIONS, RECALL_SAMPLE, STAGED, USER_INTERESTS
+from mind.tables.serving import (
+    BY_NEIGHBOURS,
+    BY_POPULARITY,
+    CANDIDATES,
+    ITEM_CF,
+    ITEM_VECTORS,
+    PUBLICATIONS,
+    RECALL_SAMPLE,
+    STAGED,
+    USER_INTERESTS,
+)
 from mind.tables.tuples import CATALOGUE, TUPLES
 
 ALL = (
@@ -30,10 +40,13 @@ ALL = (
 __all__ = [
     "ALL",
     "BEHAVIOURS",
+    "BY_NEIGHBOURS",
+    "BY_POPULARITY",
     "CANDIDATES",
     "CATALOGUE",
     "FORGOTTEN",
     "ITEMS",
+    "ITEM_CF",
     "ITEM_VECTORS",
     "PUBLICATIONS",
     "QUARANTINE",

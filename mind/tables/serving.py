@@ -10,10 +10,25 @@ from mind.tables.contract import Column, Contract
 
 FLOATS = pa.list_(pa.float32())
 
+ITEM_CF = "item_cf"
+"""Model version of a night that no model served, and origin of its lists from item neighbours."""
+BY_POPULARITY, BY_NEIGHBOURS = -1, -2
+"""Interest of origin of a place that no interest gave."""
+
 _DAY = Column(name=n.DS, type=pa.date32(), meaning="the night")
 _USER = Column(name=n.USER_ID, type=pa.string(), meaning="external id of the user")
 _VERSION = Column(name=n.MODEL_VERSION, type=pa.string(), meaning="version in the MLflow registry")
 _CHECKSUM = Column(name=n.MODEL_CHECKSUM, type=pa.string(), meaning="SHA-256 of the model's weights")
+_SERVED_BY = Column(
+    name=n.MODEL_VERSION,
+    type=pa.string(),
+    meaning="version in the MLflow registry; item_cf: no model, lists from item neighbours",
+)
+_SERVED_CHECKSUM = Column(
+    name=n.MODEL_CHECKSUM,
+    type=pa.string(),
+    meaning="SHA-256 of the model's weights; for item_cf of the settings in [item_cf]",
+)
 
 ITEM_VECTORS = Contract(
     name="item_vectors",
@@ -68,17 +83,18 @@ _CANDIDATES = (
     Column(
         name=n.SCORES,
         type=FLOATS,
-        meaning="max over interests of v_k . e_i; share of behaviours for fallback",
+        meaning="max over interests of v_k . e_i; share of behaviours for fallback; for item_cf the sum over the last "
+        "behaviours of recency_decay^age * similarity, 0 where popularity filled the list up",
     ),
     Column(
         name=n.INTEREST_OF_ORIGIN,
         type=pa.list_(pa.int32()),
-        meaning="interest that gave the score; -1 fallback",
+        meaning="interest that gave the score; -1 popularity (fallback, what fills up item_cf), -2 item neighbours",
     ),
-    Column(name=n.ORIGIN, type=pa.string(), meaning="model or fallback"),
+    Column(name=n.ORIGIN, type=pa.string(), meaning="how the list was made: model, item_cf, or fallback (popular)"),
     Column(name=n.SHORTFALL, type=pa.string(), meaning="why the list is shorter than asked for", required=False),
-    _VERSION,
-    _CHECKSUM,
+    _SERVED_BY,
+    _SERVED_CHECKSUM,
     Column(name=n.INDEX_CHECKSUM, type=pa.string(), meaning="fingerprint of the catalogue that was searched"),
 )
 
@@ -93,7 +109,7 @@ STAGED = Contract(
 
 RECALL_SAMPLE = Contract(
     name="recall_sample",
-    grain="one user of the fixed sample on one night",
+    grain="one user of the fixed sample on one night; none where nothing was searched (item_cf)",
     key=(n.DS, n.USER_ID),
     partition=(n.DS,),
     produced_by="retrieve",
@@ -131,7 +147,7 @@ PUBLICATIONS = Contract(
         Column(name=n.TABLE_VERSION, type=pa.int64(), meaning="Delta version of candidates that readers see"),
         Column(name=n.REPLACES, type=pa.string(), meaning="publication that readers saw before", required=False),
         Column(name=n.GATES, type=pa.string(), meaning="verdict of each gate: value, rule, passed", unit="JSON"),
-        _VERSION,
+        _SERVED_BY,
         Column(name=n.PUBLISHED_AT, type=MOMENT, meaning="when the record was written", unit="UTC"),
     ),
 )

@@ -53,6 +53,7 @@ def main() -> None:
             "parallel": dag.max_active_runs,
             "late": bool(dag.deadline),
         }
+    branch = bag.dags["mind_nightly"].get_task("choose_training").python_callable
     heavy = {"pyspark", "torch", "mlflow", "faiss", "pandas"} & set(sys.modules)
     sys.stdout.write(
         "\n"
@@ -61,6 +62,7 @@ def main() -> None:
                 "errors": bag.import_errors,
                 "dags": told,
                 "heavy": sorted(heavy),
+                "branches": {train: branch("2011-12-08", train) for train in ("yes", "no")},
                 "endings": {code: ending(code) for code in (0, 2, 3, 4, 137)},
             }
         )

@@ -99,6 +99,20 @@ def test_every_rendered_command_is_read_by_the_jobs_own_parser(told: dict[str, A
     assert seen == nightly, "a step of the night is in no DAG"
 
 
+def steps_of(task: dict[str, Any]) -> list[str]:
+    return chain_parser().parse_args(task["command"][1:]).steps
+
+
+def test_a_night_without_a_model_never_trains_and_embeds_nothing(told: dict[str, Any], tmp_path: Path) -> None:
+    serve = told["dags"]["mind_nightly"]["tasks"]["serve"]
+    assert steps_of(serve) == ["embed_items", "embed_users", "retrieve", "publish"]
+    assert told["branches"] == {"yes": "build_tuples", "no": "keep_champion"}
+    (tmp_path / "c.toml").write_text('[retrieval]\nmethod = "item_cf"\n')
+    without = parsed(tmp_path, MIND_CONFIG=str(tmp_path / "c.toml"))
+    assert steps_of(without["dags"]["mind_nightly"]["tasks"]["serve"]) == ["retrieve", "publish"]
+    assert without["branches"] == {"yes": "keep_champion", "no": "keep_champion"}
+
+
 def test_a_plain_task_names_its_program_by_its_path(told: dict[str, Any]) -> None:
     """bash reads ~/.bashrc when its input is Airflow's socket, and that may put another Python in front."""
     plain = [task for task in told["dags"]["mind_nightly"]["tasks"].values() if task["kind"] == "ProjectCommand"]

@@ -70,7 +70,9 @@ def night(folder: Path, *, items: int, users: int, wanted: int) -> dict[str, flo
     nothing = spark.createDataFrame([], f"{n.USER_ID} string, {searching.EXCLUDED} array<string>")
     lake = Lake(spark, str(folder / "lake"))
     clock = time.perf_counter()
-    lake.replace(STAGED, stamped(searching.retrieve(frame, nothing, sent, section), DS, model, sent), DS, DS)
+    lake.replace(
+        STAGED, stamped(searching.retrieve(frame, nothing, sent, section), DS, model, sent.fingerprint), DS, DS
+    )
     spent = CORES * (time.perf_counter() - clock)
     spark.stop()
     return {"night.users_per_s_per_core": users / spent, "night.search_share": search_s / spent}

@@ -10,7 +10,7 @@ from mind.publishing.gates import judge
 from mind.publishing.measures import measure
 from mind.recommending import GatesSection
 from mind.storage.spark_schema import spark_schema
-from mind.tables import STAGED
+from mind.tables import ITEM_CF, STAGED
 from mind.tables import names as n
 
 SECTION = GatesSection(
@@ -79,6 +79,12 @@ class Night:
     def sample(self, recalls: list[float], index: str) -> DataFrame:
         rows = [(f"user {number}", recall, index) for number, recall in enumerate(recalls)]
         return self._frame(rows, f"{n.USER_ID} string, {n.RECALL} double, {n.INDEX_CHECKSUM} string")
+
+    def without_a_model(self) -> dict[str, DataFrame]:
+        """What stands beside the lists of such a night: those with a history, and nobody in a sample."""
+        made_by = f"{n.USER_ID} string, {n.MODEL_VERSION} string, {n.MODEL_CHECKSUM} string"
+        rows = [(user, ITEM_CF, "settings") for user in ("ann", "bob", "cas")]
+        return {"interests": self._frame(rows, made_by), "recalls": self.sample([], "index")}
 
     def measured(self, lists: Lists, **others: DataFrame | None) -> dict[str, float]:
         """The numbers about these lists; `others` takes the place of what stands beside them."""

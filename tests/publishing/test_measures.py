@@ -6,8 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from mind.publishing.gates import judge, require
+from mind.tables import BY_NEIGHBOURS, BY_POPULARITY, ITEM_CF
 from mind.tables import names as n
-from tests.publishing.staged_night import SECTION, Night, clean, failed
+from tests.publishing.staged_night import SECTION, Lists, Night, clean, failed
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,34 @@ def test_lists_that_nobody_measured_fail(night: Night) -> None:
 def test_where_everybody_gets_the_popular_list_there_is_no_recall_to_measure(night: Night) -> None:
     lists = {user: row | {n.ORIGIN: "fallback"} for user, row in clean().items()}
     assert night.measured(lists, recalls=night.sample([], "index"))["recall"] == 1
+
+
+def without_a_model() -> Lists:
+    """The clean night as item neighbours would have made it; bob's list is filled up, eve and fay have no history."""
+    lists = clean()
+    for user in ("ann", "bob", "cas"):
+        lists[user] |= {n.ORIGIN: ITEM_CF, n.INTEREST_OF_ORIGIN: [BY_NEIGHBOURS] * 3}
+    lists["bob"] |= {n.INTEREST_OF_ORIGIN: [BY_NEIGHBOURS, BY_POPULARITY, BY_POPULARITY], n.SCORES: [0.5, 0.0, 0.0]}
+    return {user: row | {n.MODEL_VERSION: ITEM_CF, n.MODEL_CHECKSUM: "settings"} for user, row in lists.items()}
+
+
+def test_a_night_without_a_model_passes_and_has_no_recall_to_measure(night: Night) -> None:
+    beside = night.without_a_model()
+    found = night.measured(without_a_model(), **beside)
+    assert failed(found) == []
+    assert (found["recall"], found["fallback_users"], found["foreign_versions"]) == (1, 2, 0)
+    # A list that popularity alone filled is one of the popular list, whatever it calls itself.
+    lists = without_a_model()
+    lists["bob"][n.INTEREST_OF_ORIGIN] = [BY_POPULARITY] * 3
+    found = night.measured(lists, **beside)
+    assert (found["fallback_users"], failed(found)) == (3, ["fallback_share"])
+
+
+def test_a_night_without_a_model_that_forgot_a_history_or_was_made_by_a_model_fails(night: Night) -> None:
+    beside, lists = night.without_a_model(), without_a_model()
+    lists["bob"][n.ORIGIN] = "fallback"
+    assert failed(night.measured(lists, **beside)) == ["dropped_histories", "fallback_share"]
+    assert failed(night.measured(clean(), **beside)) == ["foreign_versions", "recall"]
 
 
 def test_a_list_that_says_why_it_is_short_is_no_fault(night: Night) -> None:

@@ -23,6 +23,7 @@ USER = Row(
     item_ids=["d", "b"],
     scores=[3.0, 2.0],
     interest_of_origin=[0, 0],
+    origin="model",
 )
 
 
@@ -40,6 +41,8 @@ def test_an_item_in_the_list_is_told_with_its_place() -> None:
     assert in_list("c", USER) is None
     popular = Row(**(USER.asDict() | {"interest_of_origin": [-1, -1]}))
     assert "by popularity" in str(in_list("d", popular))
+    neighbours = Row(**(USER.asDict() | {"interest_of_origin": [-2, -1]}))
+    assert "by item neighbours" in str(in_list("d", neighbours))
 
 
 def test_each_reason_is_told_in_its_order(spark: SparkSession) -> None:
@@ -62,6 +65,8 @@ def test_each_reason_is_told_in_its_order(spark: SparkSession) -> None:
     assert "rank 2 of 3" in told["c"]
     cold = Row(**(USER.asDict() | {"interests": None}))
     assert "no usable history and gets the 2 most popular" in standing_of("c", cold, items, vectors, out, touched)
+    scored = Row(**(cold.asDict() | {"origin": "item_cf"}))
+    assert "no neighbour of the user's last behaviours" in standing_of("c", scored, items, vectors, out, touched)
 
 
 def test_a_user_without_a_list_is_told_so(spark: SparkSession) -> None:

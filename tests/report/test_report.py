@@ -153,6 +153,19 @@ def test_a_night_of_which_nothing_is_known_still_has_a_page() -> None:
         assert said in page.text, said
 
 
+def test_a_night_without_a_model_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    night = facts(model_version="item_cf", metrics={}, curves={}, people=[], comparison=None, item_map=None)
+    page = Page(render(night, people=True))
+    print_summary(night, CUTOFFS)
+    told = " ".join(capsys.readouterr().out.split())
+    for text in (page.text, told):
+        assert "Item neighbours (item-CF), no model" in text
+        assert "hampion was not" not in text
+        assert "Model version" not in text
+    assert "No model served this night, and none was compared." in page.text
+    assert 'with retrieval.method = "champion" it trains' in told
+
+
 @pytest.mark.parametrize("values", [[1.0], [0.5, 0.5], [3.0, 1.0, 2.0]])
 def test_a_curve_stays_in_its_picture(values: list[float]) -> None:
     drawn = line("loss", values)

@@ -45,6 +45,7 @@ def excluded(spark: SparkSession) -> dict[str, list[str]]:
 
 def section(users_per_batch: int, index: str = "exact", least: float = 0.9) -> RetrievalSection:
     return RetrievalSection(
+        method="champion",
         candidates=WANTED,
         exclude_days=0,
         blocklist="",
