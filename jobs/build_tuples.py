@@ -29,7 +29,7 @@ def main(run: Run) -> None:
     targets = count_targets(sequences, ds, config.tuples)
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
-    tuples = build_tuples(sequences, config.tuples)
+    tuples = build_tuples(sequences, config.tuples, ages=config.model.behaviour_time)
     counted = training_behaviours(kept, tuples, config.tuples)
     train = windows(ds, config.tuples)["train"]
     write_tuples(
