@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mind.model.arithmetic import FAST, Arithmetic
 from mind.model.behaviour_time import bounded
-from mind.model.recency import ages, weighted_mean
+from mind.model.recency import from_latest, weighted_mean
 from mind.model.routing import route
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def mapped_behaviours(
     item_BLD = arithmetic.widen(model.item_embedding(model.item_embedding.codes(history_BL)))
     mask_BL, weight_BL = history_BL != 0, None
     if model.recency is not None:
-        place_BL = ages(mask_BL)
+        place_BL = from_latest(mask_BL)
         weight_BL = arithmetic.widen(model.recency.weights(place_BL))
         item_BLD = item_BLD + arithmetic.widen(model.recency.places(place_BL)) * mask_BL.unsqueeze(2)
     if model.behaviour_time is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pyspark.sql import DataFrame
 
+from mind.errors import BrokenPromise
 from mind.features.fit import known_history, known_profile
 from mind.model import load
 from mind.serving.embedding import ServingModel
@@ -39,6 +40,9 @@ def interest_reasons(model: ServingModel, user: Mapping[str, Any], most: int) ->
         model: that made the interests.
         user: by `reason_columns`.
         most: reasons of an interest.
+
+    Raises:
+        BrokenPromise: the model takes behaviours' ages, and the interests were made without them.
     """
     history, profile = user[n.HISTORY], user[n.PROFILE]
     network, _ = load(model.folder)
@@ -46,8 +50,7 @@ def interest_reasons(model: ServingModel, user: Mapping[str, Any], most: int) ->
     profile_BP = known_profile(
         np.array([profile], dtype=np.int32).reshape(1, -1), list(model.profile_features.values())
     )
-    age_BL = torch.tensor([user[n.HISTORY_AGES]]) if model.behaviour_time else None
-    found = network.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=age_BL)
+    found = network.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=_ages(model, user))
     routed = [int(item) for item in history_BL[0] if item]
     reasons = []
     for interest in range(int(found.active_BK[0].sum())):
@@ -61,6 +64,17 @@ def interest_reasons(model: ServingModel, user: Mapping[str, Any], most: int) ->
             )
         )
     return reasons
+
+
+def _ages(model: ServingModel, user: Mapping[str, Any]) -> torch.Tensor | None:
+    if not model.behaviour_time:
+        return None
+    if n.HISTORY_AGES not in user or user[n.HISTORY_AGES] is None:
+        raise BrokenPromise(
+            f"model version {model.version} takes behaviours' ages, and user_interests were made without them, by "
+            "another version; run embed_users for this ds again"
+        )
+    return torch.tensor([user[n.HISTORY_AGES]])
 
 
 def _distinct(order: list[int], routed: list[int]) -> list[int]:

@@ -134,5 +134,8 @@ def test_ages_reach_the_model_the_table_and_its_explanation(spark: SparkSession,
         assert [reason.weights[0] for reason in reasons] == pytest.approx(
             told.weights_BLK[0].amax(dim=0)[: len(reasons)].tolist()
         )
+    for nameless in tables.read(USER_INTERESTS, days[2]).limit(1).collect():
+        with pytest.raises(BrokenPromise, match=r"version 8 takes behaviours' ages.*run embed_users"):
+            interest_reasons(model, nameless, most=1)
     with pytest.raises(BrokenPromise, match="histories have no ages"):
         embed_users(spark.createDataFrame(histories(), HISTORIES), model)
