@@ -31,7 +31,7 @@ def main(run: Run) -> None:
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
     grew = growing_fingerprints(entries_below(vocabulary, of_sizes, n.ADDED_DS), n.ADDED_DS)
-    tuples = build_tuples(sequences, config.tuples)
+    tuples = build_tuples(sequences, config.tuples, ages=config.model.behaviour_time)
     counted = training_behaviours(kept, tuples, config.tuples)
     train = windows(ds, config.tuples)["train"]
     write_tuples(

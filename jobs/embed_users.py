@@ -1,6 +1,6 @@
 """Champion, histories as of the end of ds -> user_interests."""
 
-from mind.behaviours.days import until
+from mind.behaviours.days import end_of, until
 from mind.behaviours.standing import standing
 from mind.features.entities import known_items
 from mind.features.history import histories_at_end, user_sequences
@@ -28,7 +28,8 @@ def main(run: Run) -> None:
     kept = standing(until(lake.read(BEHAVIOURS), ds), source)
     items = known_items(lake.read(ITEMS, ds), model.items)
     sequences = user_sequences(kept, items, vocabulary, source, most_recent=model.history_length)
-    interests = embed_users(histories_at_end(sequences, model.history_length), model)
+    as_of = end_of(ds, config.lake.time_zone) if model.behaviour_time else None
+    interests = embed_users(histories_at_end(sequences, model.history_length, as_of), model)
     lake.replace(USER_INTERESTS, stamped(interests, ds, model), ds, ds)
 
 

@@ -102,6 +102,7 @@ class ModelSection(Section):
     decorrelation: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
         description="weight of the interests' mean squared cosine in the loss"
     )
+    behaviour_time: bool = Field(description="learned weight and vector of each behaviour's age at as_of, in buckets")
     attention_power: Annotated[float, Field(ge=0.0)] = Field(description="p of label-aware attention; inf: hard")
     normalise: bool = Field(description="L2-normalise item and interest vectors")
     temperature: Scale = Field(description="scores are divided by it in the loss")

@@ -9,6 +9,7 @@ import pytest
 
 from mind.steps import JOBS
 from mind.tables import ALL, CANDIDATES, Column, Contract, ContractError, as_markdown
+from mind.tables import names as n
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,8 +82,9 @@ def test_the_reference_names_every_table_and_column_with_its_meaning() -> None:
         assert f"| {contract.name} ({contract.format}) | {contract.grain} |" in text
         section = text.split(f"## {contract.name}\n")[1].split("\n## ")[0]
         rows = [line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| ")][1:]
-        assert rows == contract.column_names
-        assert all(column.meaning in section and column.unit in section for column in contract.columns)
+        assert rows == [*contract.column_names, *contract.optional_names]
+        every = (*contract.columns, *contract.optional)
+        assert all(column.meaning in section and column.unit in section for column in every)
 
 
 def test_every_table_is_produced_by_a_step() -> None:
@@ -92,7 +94,17 @@ def test_every_table_is_produced_by_a_step() -> None:
 def test_table_names_are_unique_and_columns_are_named_once() -> None:
     assert len({contract.name for contract in ALL}) == len(ALL)
     for contract in ALL:
-        assert len(set(contract.column_names)) == len(contract.columns), contract.name
+        every = [*contract.column_names, *contract.optional_names]
+        assert len(set(every)) == len(every), contract.name
+
+
+def test_an_optional_column_may_be_there_and_then_has_its_type() -> None:
+    tuples = next(contract for contract in ALL if contract.name == "tuples")
+    assert n.HISTORY_AGES not in tuples.schema().names
+    tuples.check_schema(tuples.schema())
+    tuples.check_schema(tuples.schema().append(pa.field(n.HISTORY_AGES, pa.list_(pa.int8()))))
+    with pytest.raises(ContractError, match=r"history_ages is list<item: int32>, promised list<item: int8>"):
+        tuples.check_schema(tuples.schema().append(pa.field(n.HISTORY_AGES, pa.list_(pa.int32()))))
 
 
 def test_readers_get_the_columns_that_were_audited() -> None:

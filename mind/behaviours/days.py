@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +17,11 @@ EVER = (date(1000, 1, 1), date.max)
 def until(events: DataFrame, ds: date) -> DataFrame:
     """What is known at the end of `ds`."""
     return events.where(F.col(n.EVENT_DAY) <= F.lit(ds))
+
+
+def end_of(ds: date, zone: str) -> datetime:
+    """The moment, in UTC, at which `ds` ends in a time zone: no behaviour of `until` is later."""
+    return datetime.combine(ds + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def between(events: DataFrame, first: date, last: date) -> DataFrame:

@@ -10,9 +10,12 @@ Shapes: n events of a user, L history length, P profile features.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from mind.features.ages import age_bucket
 from mind.features.vocabulary import MISSING, encode, profile_features
 from mind.source import Source
 from mind.tables import names as n
@@ -80,23 +83,31 @@ def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     return ITEMS, TIMES, *_profiles(sequences)
 
 
-def history_columns(sequences: DataFrame, before: Column, length: int) -> dict[str, Column]:
-    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events."""
+def history_columns(
+    sequences: DataFrame, before: Column, length: int, as_of: Column | None = None
+) -> dict[str, Column]:
+    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events; with
+    `as_of`, a moment, also the bucket of each behaviour's age then [L], 0 for padding."""
     codes = [F.element_at(F.col(name), before) for name in _profiles(sequences)]
     count = F.least(before, F.lit(length))
     padding = F.array_repeat(F.lit(MISSING), F.lit(length) - count)
-    return {
+    columns = {
         n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),
         n.HISTORY_LENGTH: count,
         n.PROFILE: F.array(*codes).cast("array<int>"),
     }
+    if as_of is not None:
+        ages = F.transform(F.slice(TIMES, before - count + 1, count), lambda moment: age_bucket(moment, as_of))
+        columns[n.HISTORY_AGES] = F.concat(ages, padding.cast("array<tinyint>"))
+    return columns
 
 
 def _profiles(sequences: DataFrame) -> list[str]:
     return [name for name in sequences.columns if name.startswith(f"{PROFILES} ")]
 
 
-def histories_at_end(sequences: DataFrame, length: int) -> DataFrame:
-    """One row per user: the history after the last of its events."""
-    columns = history_columns(sequences, F.size(ITEMS), length)
+def histories_at_end(sequences: DataFrame, length: int, as_of: datetime | None = None) -> DataFrame:
+    """One row per user: the history after the last of its events; with `as_of`, the end of the day of serving, ages."""
+    moment = None if as_of is None else F.lit(as_of)
+    columns = history_columns(sequences, F.size(ITEMS), length, moment)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])

@@ -1,6 +1,7 @@
 """The MIND model: torch and safetensors only. Start with `mind.py`; it follows the paper's order."""
 
 from mind.model.architecture import Architecture
+from mind.model.behaviour_time import AGE_BUCKETS
 from mind.model.embedding import FIRST_REAL, PADDING, UNKNOWN, ItemEmbedding, ProfileEmbedding
 from mind.model.files import ModelFileError, load, save
 from mind.model.growing import differences, start_from
@@ -16,6 +17,7 @@ from mind.model.routing_start import farthest_start, normal_start
 from mind.model.sampling import SAMPLERS, Negatives, NegativeSampler, generator_for
 
 __all__ = [
+    "AGE_BUCKETS",
     "FIRST_REAL",
     "MIND",
     "PADDING",

@@ -19,6 +19,7 @@ LATER = {
     "residual": False,
     "dropout": 0.0,
     "decorrelation": 0.0,
+    "behaviour_time": False,
 }
 """What a model that was stored before these arguments existed has in their place."""
 
@@ -53,6 +54,7 @@ class Architecture:
     residual: bool
     dropout: float
     decorrelation: float
+    behaviour_time: bool
 
     def __post_init__(self) -> None:
         for name in ("feature_sizes", "profile_sizes", "hidden_sizes"):
@@ -68,7 +70,8 @@ class Architecture:
             _at_least(f"hidden_sizes[{index}]", size, 1, "leave the layer out instead")
         for name in ("history_length", "dimension", "interests", "routing_iterations"):
             _at_least(name, getattr(self, name), 1, "give a positive whole number")
-        for name in ("adaptive_interests", "normalise", "log_q_correction", "recency", "context", "residual"):
+        switches = ("adaptive_interests", "normalise", "log_q_correction")
+        for name in (*switches, "recency", "context", "residual", "behaviour_time"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, it must be true or false; give one of them")
         for name in ("temperature", "embedding_scale", "mapping_scale"):

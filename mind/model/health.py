@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mind.model.history import bounded_history
+from mind.model.behaviour_time import bounded
 from mind.model.interests import Interests, mapped_behaviours
 
 if TYPE_CHECKING:
@@ -63,9 +63,17 @@ def capsule_health(interests: Interests, mask_BL: Tensor, mapped_BLD: Tensor, la
 
 
 @torch.no_grad()
-def model_health(model: "MIND", history_BL: Tensor, profile_BP: Tensor, target_B: Tensor, salt: int = 0) -> Health:
-    """`capsule_health` of these users; target_B holds item indexes."""
-    history_BL = bounded_history(history_BL, model.architecture.history_length)
-    mapped_BLD, _ = mapped_behaviours(model, history_BL)
-    interests = model.interests(history_BL, profile_BP, salt)
+def model_health(
+    model: "MIND",
+    history_BL: Tensor,
+    profile_BP: Tensor,
+    target_B: Tensor,
+    salt: int = 0,
+    *,
+    age_BL: Tensor | None = None,
+) -> Health:
+    """`capsule_health` of these users; target_B holds item indexes, and age_BL is that of `MIND.interests`."""
+    history_BL, age_BL = bounded(model, history_BL, age_BL)
+    mapped_BLD, _ = mapped_behaviours(model, history_BL, age_BL)
+    interests = model.interests(history_BL, profile_BP, salt, age_BL=age_BL)
     return capsule_health(interests, history_BL != 0, mapped_BLD, model.item_vectors(target_B))

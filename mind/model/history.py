@@ -13,6 +13,15 @@ def pack_history(history: Tensor, length: int) -> Tensor:
     Raises:
         ValueError: history is not a matrix with a column.
     """
+    return pack_beside(history, history, length)
+
+
+def pack_beside(beside: Tensor, history: Tensor, length: int) -> Tensor:
+    """What stands beside the behaviours that `pack_history` keeps, in their places: [B, length].
+
+    Raises:
+        ValueError: history is not a matrix with a column.
+    """
     _check_shape(history)
     mask = history != 0
     rank = mask.long().cumsum(dim=1) - 1
@@ -20,8 +29,8 @@ def pack_history(history: Tensor, length: int) -> Tensor:
     kept = mask & (rank >= dropped)
     # Everything that is not kept lands in one column too many, which is cut off.
     column = torch.where(kept, rank - dropped, length)
-    packed = history.new_zeros(history.shape[0], length + 1)
-    return packed.scatter_(1, column, history)[:, :length]
+    packed = beside.new_zeros(history.shape[0], length + 1)
+    return packed.scatter_(1, column, beside)[:, :length]
 
 
 def bounded_history(history_BL: Tensor, length: int) -> Tensor:

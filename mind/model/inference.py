@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mind.model.arithmetic import ORDER_FREE
+from mind.model.behaviour_time import packed
 from mind.model.embedding import FIRST_REAL
-from mind.model.history import pack_history
 from mind.model.interests import Interests
 
 if TYPE_CHECKING:
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def infer_interests(model: "MIND", history_BL: Tensor, profile_BP: Tensor, block: int) -> "Interests":
+def infer_interests(
+    model: "MIND", history_BL: Tensor, profile_BP: Tensor, block: int, age_BL: Tensor | None
+) -> "Interests":
     """`MIND.infer`."""
-    packed_BL = pack_history(history_BL, model.architecture.history_length)
+    packed_BL, age_BL = packed(model, history_BL, age_BL)
     parts = [
-        model.interests(packed_BL[rows], profile_BP[rows], arithmetic=ORDER_FREE)
+        model.interests(
+            packed_BL[rows], profile_BP[rows], arithmetic=ORDER_FREE, age_BL=None if age_BL is None else age_BL[rows]
+        )
         for rows in _blocks(packed_BL.shape[0], block)
     ]
     return Interests(

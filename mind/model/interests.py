@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mind.model.arithmetic import FAST, Arithmetic
-from mind.model.history import bounded_history
-from mind.model.recency import ages, weighted_mean
+from mind.model.behaviour_time import bounded
+from mind.model.recency import from_latest, weighted_mean
 from mind.model.routing import route
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def best_scores(interests: Interests, item_MD: Tensor) -> Tensor:
 
 
 def user_interests(
-    model: "MIND", history_BL: Tensor, profile_BP: Tensor, salt: int, arithmetic: Arithmetic
+    model: "MIND", history_BL: Tensor, profile_BP: Tensor, salt: int, arithmetic: Arithmetic, age_BL: Tensor | None
 ) -> Interests:
     """`MIND.interests`."""
-    history_BL = bounded_history(history_BL, model.architecture.history_length)
+    history_BL, age_BL = bounded(model, history_BL, age_BL)
     mask_BL = history_BL != 0
-    mapped_BLD, weight_BL = mapped_behaviours(model, history_BL, arithmetic)
+    mapped_BLD, weight_BL = mapped_behaviours(model, history_BL, age_BL, arithmetic)
     active_BK = model.active(mask_BL.sum(dim=1))
     context_BD = weighted_mean(mapped_BLD, mask_BL, weight_BL, arithmetic) if model.architecture.needs_mean else None
     if model.architecture.method == "youtube_dnn":
@@ -56,13 +56,32 @@ def user_interests(
     return Interests(vectors_BKD, active_BK, weights_BLK)
 
 
-def mapped_behaviours(model: "MIND", history_BL: Tensor, arithmetic: Arithmetic = FAST) -> tuple[Tensor, Tensor | None]:
-    """S e_i [B, L, D] (with recency S (e_i + t_r) and a_r [B, L]) of behaviours; zeros for padding."""
+def mapped_behaviours(
+    model: "MIND", history_BL: Tensor, age_BL: Tensor | None, arithmetic: Arithmetic = FAST
+) -> tuple[Tensor, Tensor | None]:
+    """S e_i [B, L, D] of behaviours, zeros for padding; with recency and behaviour_time S (e_i + t_r + t_t), and
+    their weights a_r a_t [B, L]. History and ages are those of `behaviour_time.bounded`."""
     item_BLD = arithmetic.widen(model.item_embedding(model.item_embedding.codes(history_BL)))
+    mask_BL, weight_BL = history_BL != 0, None
+    if model.recency is not None:
+        place_BL = from_latest(mask_BL)
+        weight_BL = arithmetic.widen(model.recency.weights(place_BL))
+        item_BLD = item_BLD + arithmetic.widen(model.recency.places(place_BL)) * mask_BL.unsqueeze(2)
+    if model.behaviour_time is not None:
+        assert age_BL is not None
+        of_age_BL = arithmetic.widen(model.behaviour_time.weights(age_BL))
+        weight_BL = of_age_BL if weight_BL is None else weight_BL * of_age_BL
+        item_BLD = item_BLD + arithmetic.widen(model.behaviour_time.vectors(age_BL)) * mask_BL.unsqueeze(2)
+    return arithmetic.linear(item_BLD, model.mapping_DD), weight_BL
+
+
+def packed_weights(model: "MIND", mask_BL: Tensor, age_BL: Tensor | None) -> Tensor | None:
+    """What each behaviour's share in a sum is multiplied by, 0 for padding; None where all count alike. The histories
+    are packed to the right."""
     weight_BL = None
     if model.recency is not None:
-        mask_BL = history_BL != 0
-        age_BL = ages(mask_BL)
-        weight_BL = arithmetic.widen(model.recency.weights(age_BL))
-        item_BLD = item_BLD + arithmetic.widen(model.recency.places(age_BL)) * mask_BL.unsqueeze(2)
-    return arithmetic.linear(item_BLD, model.mapping_DD), weight_BL
+        weight_BL = model.recency.latest_weights(mask_BL.shape[1]) * mask_BL
+    if model.behaviour_time is not None:
+        assert age_BL is not None
+        weight_BL = model.behaviour_time.weights(age_BL) * (mask_BL if weight_BL is None else weight_BL)
+    return weight_BL

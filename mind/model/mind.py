@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mind.model.architecture import Architecture, Method, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
+from mind.model.behaviour_time import BehaviourTime, check_ages
 from mind.model.embedding import ItemEmbedding, ProfileEmbedding
 from mind.model.head import Head
 from mind.model.inference import infer_interests, infer_items, real_items
@@ -63,6 +64,8 @@ class MIND(nn.Module):
         residual: see `head.py` (not in the paper).
         dropout: share of the entries of a batch's behaviour vectors that training leaves out (not in the paper).
         decorrelation: weight, in the loss, of the mean squared cosine between a user's interests (not in the paper).
+        behaviour_time: behaviours carry a learned weight and vector of their age, see `behaviour_time.py` (the paper's
+            future work); whatever takes a history then takes their ages too, age_BL.
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -97,35 +100,11 @@ class MIND(nn.Module):
         residual: bool = False,
         dropout: float = 0.0,
         decorrelation: float = 0.0,
+        behaviour_time: bool = False,
     ) -> None:
+        arguments = locals()  # the architecture has a field for each but the catalogue's codes
         super().__init__()
-        self.architecture = Architecture(
-            feature_sizes=tuple(feature_sizes),
-            profile_sizes=tuple(profile_sizes),
-            history_length=history_length,
-            dimension=dimension,
-            interests=interests,
-            adaptive_interests=adaptive_interests,
-            routing_iterations=routing_iterations,
-            routing_start=routing_start,
-            sigma=sigma,
-            start_scale=start_scale,
-            hidden_sizes=tuple(hidden_sizes),
-            attention_power=attention_power,
-            normalise=normalise,
-            temperature=temperature,
-            negatives_scored_by=negatives_scored_by,
-            log_q_correction=log_q_correction,
-            embedding_scale=embedding_scale,
-            mapping_scale=mapping_scale,
-            seed=seed,
-            method=method,
-            recency=recency,
-            context=context,
-            residual=residual,
-            dropout=dropout,
-            decorrelation=decorrelation,
-        )
+        self.architecture = Architecture(**{name: arguments[name] for name in Architecture.__dataclass_fields__})
         generator = torch.Generator().manual_seed(seed)
         self.item_embedding = ItemEmbedding(
             item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator
@@ -137,6 +116,10 @@ class MIND(nn.Module):
         self.recency = (
             Recency(history_length, dimension, scale=embedding_scale, generator=generator) if recency else None
         )
+        # Last, so that all else starts as without it.
+        self.behaviour_time = (
+            BehaviourTime(dimension, scale=embedding_scale, generator=generator) if behaviour_time else None
+        )
 
     def forward(
         self,
@@ -146,6 +129,8 @@ class MIND(nn.Module):
         negatives_N: Tensor,
         log_expected_N: Tensor,
         salt: int = 0,
+        *,
+        age_BL: Tensor | None = None,
     ) -> Tensor:
         """Training losses [B], eq (10)(11), one a row so that uneven ranks can be weighed. B = 0 is allowed:
         every parameter then gets a gradient of zeros.
@@ -157,18 +142,25 @@ class MIND(nn.Module):
             negatives_N: item indexes shared by the batch (`sampling.py`).
             log_expected_N: log expected count of each; unused without log_q_correction.
             salt: the step, so that a normal routing start differs from step to step.
+            age_BL: bucket of each behaviour's age, 1 to AGE_BUCKETS, any whole type; needed with behaviour_time alone.
         """
-        return training_losses(self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt)
+        return training_losses(self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt, age_BL)
 
     def interests(
-        self, history_BL: Tensor, profile_BP: Tensor, salt: int = 0, *, arithmetic: Arithmetic = FAST
+        self,
+        history_BL: Tensor,
+        profile_BP: Tensor,
+        salt: int = 0,
+        *,
+        age_BL: Tensor | None = None,
+        arithmetic: Arithmetic = FAST,
     ) -> Interests:
         """V_u of eq (1), differentiable. Stored vectors come from `infer`: its bits are a user's own.
 
         A user without behaviours has one interest, made of the profile alone. Histories wider than
         history_length are packed first, and weights_BLK then follow the packed order.
         """
-        return user_interests(self, history_BL, profile_BP, salt, arithmetic)
+        return user_interests(self, history_BL, profile_BP, salt, arithmetic, age_BL)
 
     def item_vectors(self, items_M: Tensor, *, arithmetic: Arithmetic = FAST) -> Tensor:
         """Vectors [M, D] of item indexes, normalised as in training, differentiable."""
@@ -179,13 +171,15 @@ class MIND(nn.Module):
         """score(u, i) = max over active interests of v_k . e_i, eq (3), [B, M]. No temperature."""
         return best_scores(interests, self.item_vectors(items_M).to(interests.vectors_BKD.dtype))
 
-    def infer(self, history_BL: Tensor, profile_BP: Tensor, block: int = 64) -> Interests:
+    def infer(
+        self, history_BL: Tensor, profile_BP: Tensor, block: int = 64, *, age_BL: Tensor | None = None
+    ) -> Interests:
         """Interests for serving: float32, no gradient, salt 0; weights_BLK follow the packed history.
 
         A user's bits are the same alone, in any batch and order, for any padding, thread count, block and
         process (`arithmetic.OrderFree` says why). `block` bounds the memory; 64 users fit a core's cache.
         """
-        return infer_interests(self, history_BL, profile_BP, block)
+        return infer_interests(self, history_BL, profile_BP, block, age_BL)
 
     def infer_items(self, items_M: Tensor, block: int = 4096) -> Tensor:
         """Item vectors [M, D] for serving: float32, no gradient, with the same guarantee as `infer`."""
@@ -196,8 +190,12 @@ class MIND(nn.Module):
         items_M = real_items(self)
         return items_M, infer_items(self, items_M, block)
 
-    def check_batch(self, history_BL: Tensor, profile_BP: Tensor, target_BF: Tensor) -> None:
+    def check_batch(
+        self, history_BL: Tensor, profile_BP: Tensor, target_BF: Tensor, age_BL: Tensor | None = None
+    ) -> None:
         """Raise ValueError for a code outside its table. Costs a pass: once a file, not once a step."""
+        if self.behaviour_time is not None:
+            check_ages(history_BL, age_BL)
         self.item_embedding.check_items(history_BL)
         self.profile_embedding.check_codes(profile_BP)
         self.item_embedding.check_codes(target_BF)
@@ -207,8 +205,9 @@ class MIND(nn.Module):
         return [*self.item_embedding.parameters(), *self.profile_embedding.parameters()]
 
     def dense_parameters(self) -> list[nn.Parameter]:
-        """S, the head and the recency, for a dense optimiser."""
-        return [self.mapping_DD, *self.head.parameters(), *(self.recency.parameters() if self.recency else ())]
+        """S, the head, the recency and the ages, for a dense optimiser."""
+        beside = [part for part in (self.recency, self.behaviour_time) if part is not None]
+        return [self.mapping_DD, *self.head.parameters(), *(each for part in beside for each in part.parameters())]
 
     def active(self, length_B: Tensor) -> Tensor:
         """Which interests take part for histories of these lengths: [B, K]."""

@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mind.model.arithmetic import FAST
+from mind.model.behaviour_time import bounded
 from mind.model.hashing import kept_entries
-from mind.model.history import bounded_history
+from mind.model.interests import packed_weights
 from mind.model.label_attention import label_attention
 from mind.model.losses import best_vector_softmax, hits, likeness
 from mind.model.recency import SMALLEST_WEIGHT, weighted_mean
@@ -38,8 +39,10 @@ class _Batch(NamedTuple):
     """A batch whose users stand in the order of their histories' lengths."""
 
     history_BL: Tensor
-    """Item indexes, packed to the right: a column is as old in every row."""
+    """Item indexes, packed to the right: a column is at the same place from the most recent in every row."""
     mask_BL: Tensor
+    age_BL: Tensor | None
+    """Buckets of the behaviours' ages, packed likewise; None where the model takes none."""
     length_B: Tensor
     active_BK: Tensor
     distinct_U: Tensor
@@ -55,13 +58,15 @@ def training_losses(
     negatives_N: Tensor,
     log_expected_N: Tensor,
     salt: int,
+    age_BL: Tensor | None,
 ) -> Tensor:
     """`MIND.forward`, which documents the arguments."""
     given = model.architecture
-    history_BL = bounded_history(history_BL, given.history_length)
+    history_BL, age_BL = bounded(model, history_BL, age_BL)
     order_B = (history_BL != 0).sum(dim=1).argsort(stable=True)
     target_BF = target_BF[order_B]
-    batch = _batch(model, history_BL[order_B], target_BF[:, 0].long(), negatives_N.long())
+    age_BL = None if age_BL is None else age_BL[order_B]
+    batch = _batch(model, history_BL[order_B], age_BL, target_BF[:, 0].long(), negatives_N.long())
     codes_UF = model.item_embedding.codes(batch.distinct_U)
     item_UD = model.item_embedding(codes_UF, distinct=True)
     place_R = batch.behaviours.row_R
@@ -112,9 +117,10 @@ def _sums(
     """Weighted sums of each user's behaviours before S, the last of them the mean for the head where the model has one
     [B, J or J + 1, D]; and the rows of negatives and targets [R, D]."""
     width = batch.history_BL.shape[1]
-    weight_BL = batch.mask_BL.to(weights_BJL.dtype)
-    if model.recency is not None:
-        weight_BL = weight_BL * model.recency.latest_weights(width)
+    weight_BL = packed_weights(model, batch.mask_BL, batch.age_BL)
+    if weight_BL is None:
+        weight_BL = batch.mask_BL.to(weights_BJL.dtype)
+    else:
         weights_BJL = weights_BJL * weight_BL.unsqueeze(1)
     if model.architecture.needs_mean:
         mean_B1L = (weight_BL / weight_BL.sum(dim=1, keepdim=True).clamp_min(SMALLEST_WEIGHT)).unsqueeze(1)
@@ -123,12 +129,15 @@ def _sums(
     sums_BJD, rows_RD = collected(behaved_UD, weights_BJL.transpose(0, 1)[:, batch.mask_BL], batch.behaviours)
     if model.recency is not None:
         sums_BJD = sums_BJD + torch.matmul(weights_BJL, model.recency.latest_places(width))
+    if model.behaviour_time is not None:
+        assert batch.age_BL is not None
+        sums_BJD = sums_BJD + model.behaviour_time.sums(weights_BJL, batch.age_BL)
     if behaved_UD is not item_UD:
         rows_RD = item_UD.index_select(0, batch.behaviours.row_R)
     return sums_BJD, rows_RD
 
 
-def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Tensor) -> _Batch:
+def _batch(model: "MIND", history_BL: Tensor, age_BL: Tensor | None, target_B: Tensor, negatives_N: Tensor) -> _Batch:
     real_BL = history_BL != 0
     length_B = real_BL.sum(dim=1)
     item_T = history_BL[real_BL].long()
@@ -140,6 +149,8 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
     packed_BL, place_BL = torch.zeros_like(mask_BL, dtype=torch.int64), torch.zeros_like(mask_BL, dtype=torch.int64)
     packed_BL[mask_BL] = item_T
     place_BL[mask_BL] = found.inverse_M[:count] + 1
+    if age_BL is not None:
+        age_BL = torch.zeros_like(place_BL).masked_scatter_(mask_BL, age_BL[real_BL])
     count_U = torch.bincount(found.inverse_M[:count], minlength=len(found.value_U))
     behaviours = Behaviours(
         row_T=found.inverse_M[:count],
@@ -151,7 +162,7 @@ def _batch(model: "MIND", history_BL: Tensor, target_B: Tensor, negatives_N: Ten
         place_BL=place_BL,
         mask_BL=mask_BL,
     )
-    return _Batch(packed_BL, mask_BL, length_B, model.active(length_B), found.value_U, behaviours)
+    return _Batch(packed_BL, mask_BL, age_BL, length_B, model.active(length_B), found.value_U, behaviours)
 
 
 @torch.no_grad()
@@ -165,12 +176,17 @@ def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[T
     context = [mapped_UD.new_zeros(0, mapped_UD.shape[1])]
     for rows, longest in _buckets(batch.length_B):
         latest = (rows, slice(width - longest, width))
-        mask_bl, weight_bl = batch.mask_BL[latest], None
+        mask_bl, age_bl = batch.mask_BL[latest], None if batch.age_BL is None else batch.age_BL[latest]
+        weight_bl = packed_weights(model, mask_bl, age_bl)
         mapped_blD = functional.embedding(batch.behaviours.place_BL[latest], mapped_UD)
         if model.recency is not None:
             # Padding gets a place's vector too, but no weight.
             mapped_blD += functional.linear(model.recency.latest_places(longest), model.mapping_DD)
-            weight_bl = model.recency.latest_weights(longest) * mask_bl
+        if model.behaviour_time is not None:
+            assert age_bl is not None
+            mapped_blD += functional.embedding(
+                age_bl, functional.linear(model.behaviour_time.vector_AD, model.mapping_DD)
+            )
         if model.architecture.needs_mean:
             context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
         if model.architecture.method == "youtube_dnn":

@@ -33,14 +33,14 @@ class Recency(nn.Module):
         place_LD = torch.randn(history_length, dimension, generator=generator)
         self.place_LD = nn.Parameter(place_LD * (0.1 * scale / math.sqrt(dimension)))
 
-    def weights(self, age: Tensor) -> Tensor:
-        """a_r of ages of any shape."""
+    def weights(self, place: Tensor) -> Tensor:
+        """a_r of places of any shape."""
         # Looked up after the exponential: a vectorised one may give other bits at another place of a batch.
-        return self.log_weight_L.exp()[age]
+        return self.log_weight_L.exp()[place]
 
-    def places(self, age: Tensor) -> Tensor:
-        """t_r of ages [...]: [..., D]."""
-        return self.place_LD[age]
+    def places(self, place: Tensor) -> Tensor:
+        """t_r of places [...]: [..., D]."""
+        return self.place_LD[place]
 
     def latest_weights(self, count: int) -> Tensor:
         """a_r [count] of the latest behaviours, from the oldest of them to the most recent."""
@@ -51,7 +51,7 @@ class Recency(nn.Module):
         return self.place_LD[:count].flip(0)
 
 
-def ages(mask_BL: Tensor) -> Tensor:
+def from_latest(mask_BL: Tensor) -> Tensor:
     """How many real behaviours of the row come later, [B, L]; 0 for padding, wherever it stands."""
     later_BL = mask_BL.sum(dim=1, keepdim=True) - mask_BL.long().cumsum(dim=1)
     return later_BL.masked_fill(~mask_BL, 0)

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from mind.errors import MindError
 from mind.report.absence import before_scores, by_score, in_list
+from mind.serving.explaining import reason_columns
 from mind.tables import ITEM_CF
 from mind.tables import names as n
 
@@ -27,7 +28,7 @@ def user_row(user_id: str, ds: date, lists: DataFrame, interests: DataFrame) -> 
     mine = lists.where(F.col(n.USER_ID) == user_id).select(
         n.USER_ID, n.ITEM_IDS, n.SCORES, n.INTEREST_OF_ORIGIN, n.ORIGIN
     )
-    columns = (n.USER_ID, n.INTERESTS, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.MODEL_VERSION)
+    columns = (n.USER_ID, n.INTERESTS, n.HISTORY_LENGTH, n.MODEL_VERSION, *reason_columns(interests))
     found = mine.join(interests.select(*columns), n.USER_ID, "left").first()
     if found is None:
         raise MindError(

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from mind.report.facts import Interest, Person
-from mind.serving.explaining import InterestReason
+from mind.serving.explaining import InterestReason, reason_columns
 from mind.tables import names as n
 
 RECENT = 6
@@ -18,15 +18,16 @@ ALL_REASONS = 1 << 20
 """Every behaviour of a history, for the routing weights."""
 SHOWN = 3
 
-Reasons = Callable[[list[int], list[int]], list[InterestReason]]
-"""From a history and a profile to the reasons of each interest."""
+Reasons = Callable[[Row], list[InterestReason]]
+"""From a user's row of user_interests to the reasons of each interest."""
 
 
 def choose(interests: DataFrame, candidates: DataFrame, how_many: int) -> list[Row]:
     """Users with the most interests, in an order that is arbitrary but the same on every run."""
     chosen = interests.orderBy(F.desc(n.INTEREST_COUNT), F.xxhash64(n.USER_ID), n.USER_ID).limit(how_many)
     lists = candidates.select(n.USER_ID, n.ITEM_IDS, n.SCORES, n.INTEREST_OF_ORIGIN)
-    chosen = chosen.select(n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.INTEREST_COUNT, n.INTERESTS)
+    held = (n.USER_ID, n.HISTORY_LENGTH, n.INTEREST_COUNT, n.INTERESTS, *reason_columns(interests))
+    chosen = chosen.select(*held)
     chosen = chosen.join(lists, n.USER_ID)
     return chosen.orderBy(F.xxhash64(n.USER_ID), n.USER_ID).collect()
 
@@ -59,7 +60,7 @@ def _person(user: Row, by_index: dict[int, str], by_id: dict[str, str], reasons:
     history = list(user[n.HISTORY])
     routed = [index for index in history if index]
     recent = list(dict.fromkeys(by_index[index] for index in reversed(routed)))[:RECENT]
-    found = reasons(history, list(user[n.PROFILE]))
+    found = reasons(user)
     listed = list(zip(user[n.ITEM_IDS], user[n.SCORES], user[n.INTEREST_OF_ORIGIN], strict=True))
     return Person(
         user_id=user[n.USER_ID],

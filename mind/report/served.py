@@ -28,7 +28,7 @@ class Served:
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     comparison: dict[str, Any] | None = None
-    reasons: Reasons = lambda history, profile: []
+    reasons: Reasons = lambda user: []
 
 
 def served_by(publication: Mapping[str, str], method: str, registry: Registry, ds: date, main_cutoff: int) -> Served:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,8 @@ class ServingModel:
     item_features: dict[str, int]
     profile_features: dict[str, int]
     history_length: int
+    behaviour_time: bool
+    """Whether it takes the ages of behaviours beside each history."""
 
     @property
     def items(self) -> int:
@@ -73,6 +76,7 @@ def serving_model(folder: Path, version: str) -> ServingModel:
         item_features=dict(zip(facts["item_features"], model.architecture.feature_sizes, strict=True)),
         profile_features=dict(zip(facts["profile_features"], model.architecture.profile_sizes, strict=True)),
         history_length=model.architecture.history_length,
+        behaviour_time=model.architecture.behaviour_time,
     )
 
 
@@ -83,10 +87,22 @@ def embed_items(items: DataFrame, model: ServingModel) -> DataFrame:
 
 
 def embed_users(histories: DataFrame, model: ServingModel) -> DataFrame:
-    """(user_id, interests, ...) of (user_id, history, history_length, profile)."""
+    """(user_id, interests, ...) of (user_id, history, history_length, profile), and the behaviours' ages where the
+    model takes them.
+
+    Raises:
+        BrokenPromise: the model takes ages and the histories have none.
+    """
     name = send(histories.sparkSession, model.folder, "model")
-    columns = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE)
-    return histories.select(*columns).mapInArrow(_user_worker(name), INTERESTS)
+    columns, schema = [n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE], INTERESTS
+    if model.behaviour_time:
+        if n.HISTORY_AGES not in histories.columns:
+            raise BrokenPromise(
+                f"model version {model.version} takes behaviours' ages and the histories have no ages; make them with "
+                "the end of ds as as_of"
+            )
+        columns, schema = [*columns, n.HISTORY_AGES], f"{INTERESTS}, {n.HISTORY_AGES} array<tinyint>"
+    return histories.select(*columns).mapInArrow(_user_worker(name), schema)
 
 
 def _item_worker(name: str) -> Callable[[Batches], Batches]:
@@ -113,7 +129,10 @@ def _user_worker(name: str) -> Callable[[Batches], Batches]:
 def _interests(model: MIND, batch: pa.RecordBatch) -> pa.RecordBatch:
     history_BL = known_history(_matrix(batch[n.HISTORY]), model.architecture.feature_sizes[0])
     profile_BP = known_profile(_matrix(batch[n.PROFILE]), model.architecture.profile_sizes)
-    found = model.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
+    given, age_BL = [n.HISTORY, n.HISTORY_LENGTH, n.PROFILE], None
+    if model.architecture.behaviour_time:
+        given, age_BL = [*given, n.HISTORY_AGES], torch.from_numpy(_matrix(batch[n.HISTORY_AGES]).copy())
+    found = model.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=age_BL)
     active_BK = found.active_BK.numpy()
     count_B = active_BK.sum(axis=1).astype(np.int32)
     # Inactive interests are zero vectors; they must never reach a table or an index.
@@ -124,9 +143,9 @@ def _interests(model: MIND, batch: pa.RecordBatch) -> pa.RecordBatch:
             batch[n.USER_ID],
             pa.ListArray.from_arrays(pa.array(ends), vectors),
             pa.array(count_B),
-            *(batch[name] for name in (n.HISTORY, n.HISTORY_LENGTH, n.PROFILE)),
+            *(batch[name] for name in given),
         ],
-        names=[n.USER_ID, n.INTERESTS, n.INTEREST_COUNT, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE],
+        names=[n.USER_ID, n.INTERESTS, n.INTEREST_COUNT, *given],
     )
 
 
@@ -137,9 +156,9 @@ def _model(name: str) -> MIND:
     return load(received(name))[0]
 
 
-def _matrix(lists: pa.Array) -> NDArray[np.int32]:
+def _matrix(lists: pa.Array) -> NDArray[Any]:
     """An Arrow column of equally long lists as [B, length]."""
-    flat: NDArray[np.int32] = lists.flatten().to_numpy(zero_copy_only=False)
+    flat: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(lists), -1)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from pyspark.sql import DataFrame
 
+from mind.errors import BrokenPromise
 from mind.features.fit import known_history, known_profile
 from mind.model import load
 from mind.serving.embedding import ServingModel
+from mind.tables import names as n
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +27,30 @@ class InterestReason:
     """Routing weight w_ij of each in the last iteration (equation 5), 0 to 1."""
 
 
-def interest_reasons(model: ServingModel, history: list[int], profile: list[int], most: int) -> list[InterestReason]:
-    """The reasons of each active interest of one user, from the same inference that made the stored vectors."""
+def reason_columns(interests: DataFrame) -> list[str]:
+    """What `interest_reasons` takes of user_interests: ages are there where a model has taken them."""
+    names = (n.HISTORY, n.PROFILE, n.HISTORY_AGES)
+    return [name for name in names if name in interests.columns]
+
+
+def interest_reasons(model: ServingModel, user: Mapping[str, Any], most: int) -> list[InterestReason]:
+    """The reasons of each active interest of one user, from the same inference that made the stored vectors.
+
+    Args:
+        model: that made the interests.
+        user: by `reason_columns`.
+        most: reasons of an interest.
+
+    Raises:
+        BrokenPromise: the model takes behaviours' ages, and the interests were made without them.
+    """
+    history, profile = user[n.HISTORY], user[n.PROFILE]
     network, _ = load(model.folder)
     history_BL = known_history(np.array([history], dtype=np.int32), model.items)
     profile_BP = known_profile(
         np.array([profile], dtype=np.int32).reshape(1, -1), list(model.profile_features.values())
     )
-    found = network.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
+    found = network.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=_ages(model, user))
     routed = [int(item) for item in history_BL[0] if item]
     reasons = []
     for interest in range(int(found.active_BK[0].sum())):
@@ -43,6 +64,17 @@ def interest_reasons(model: ServingModel, history: list[int], profile: list[int]
             )
         )
     return reasons
+
+
+def _ages(model: ServingModel, user: Mapping[str, Any]) -> torch.Tensor | None:
+    if not model.behaviour_time:
+        return None
+    if n.HISTORY_AGES not in user or user[n.HISTORY_AGES] is None:
+        raise BrokenPromise(
+            f"model version {model.version} takes behaviours' ages, and user_interests were made without them, by "
+            "another version; run embed_users for this ds again"
+        )
+    return torch.tensor([user[n.HISTORY_AGES]])
 
 
 def _distinct(order: list[int], routed: list[int]) -> list[int]:

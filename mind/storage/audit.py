@@ -12,7 +12,8 @@ from mind.tables import Contract, ContractError
 
 def promised_columns(contract: Contract, frame: DataFrame) -> DataFrame:
     """The contract's columns of the frame, in their order; what the frame lacks is left to `check_rows` to name."""
-    return frame.select(*[name for name in contract.column_names if name in frame.columns])
+    names = (*contract.column_names, *contract.optional_names)
+    return frame.select(*[name for name in names if name in frame.columns])
 
 
 def check_rows(contract: Contract, frame: DataFrame, outside: Column | None = None) -> int:
@@ -23,6 +24,7 @@ def check_rows(contract: Contract, frame: DataFrame, outside: Column | None = No
     """
     contract.check_schema(arrow_schema(frame))
     required = [column.name for column in contract.columns if column.required]
+    required += [column.name for column in contract.optional if column.required and column.name in frame.columns]
     measures = [F.count(F.lit(1)).alias("rows"), F.countDistinct(*contract.key).alias("keys")]
     measures += [F.count_if(F.col(name).isNull()).alias(f"null {name}") for name in required]
     measures += [] if outside is None else [F.count_if(outside).alias("outside")]

@@ -115,11 +115,8 @@ class Lake:
             raise MindError(
                 f"table {contract.name} does not exist at {self.path(contract)}; run {contract.produced_by} first"
             )
-        frame = self.frame(contract)
-        if ds is None:
-            return frame
-        frame = frame.where(F.col("ds") == F.lit(ds))
-        if frame.isEmpty():
+        frame = self.frame(contract) if ds is None else self.frame(contract).where(F.col("ds") == F.lit(ds))
+        if ds is not None and frame.isEmpty():
             raise MindError(f"table {contract.name} has no rows for {ds}; run {contract.produced_by} --ds {ds} first")
         return frame
 
@@ -222,8 +219,9 @@ class Lake:
             self._enter(contract)
 
     def _overwrite(self, contract: Contract, frame: DataFrame, where: str) -> None:
+        wider = not set(contract.optional_names).isdisjoint(frame.columns)  # nights without have nulls there
         writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", where)
-        writer.save(self.path(contract))
+        writer.option("mergeSchema", wider).save(self.path(contract))
 
     def _with_retries(self, contract: Contract, write: Callable[[], Result]) -> Result:
         """Run a write; where another writer won the race, say so and try again on the new snapshot.

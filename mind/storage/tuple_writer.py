@@ -22,6 +22,7 @@ from mind.storage.tuple_files import night_folder
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
+from mind.tables.tuples import AGE_BUCKETS
 
 log = logging.getLogger("mind")
 
@@ -67,6 +68,7 @@ def write_tuples(
     manifest = Manifest(
         ds=ds.isoformat(),
         content=content,
+        age_buckets=AGE_BUCKETS if n.HISTORY_AGES in tuples.columns else 0,
         splits={split: _written(f"{attempt}/{n.SPLIT}={split}") for split in expected},
         catalogue=_written(f"{attempt}/catalogue"),
         **facts,
@@ -113,7 +115,8 @@ def replace_manifest(uri: str, manifest: Manifest) -> None:
     system, path = fs.FileSystem.from_uri(uri)
     part = f"{path}.{os.getpid()}"
     with system.open_output_stream(part) as stream:
-        stream.write(json.dumps(manifest.model_dump(mode="json"), indent=1).encode())
+        # Without the defaults, which stand for options that are off: their manifests stay as they were.
+        stream.write(json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1).encode())
     system.move(part, path)
 
 

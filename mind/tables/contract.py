@@ -35,6 +35,8 @@ class Contract:
     produced_by: str
     columns: tuple[Column, ...]
     format: str = "delta"
+    optional: tuple[Column, ...] = ()
+    """Columns that are there where an option of the configuration asked for them, after the others."""
 
     def __post_init__(self) -> None:
         names = {column.name for column in self.columns if column.required}
@@ -46,14 +48,19 @@ class Contract:
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @property
+    def optional_names(self) -> list[str]:
+        return [column.name for column in self.optional]
+
     def schema(self) -> pa.Schema:
         """The Arrow schema, nullability included."""
         return pa.schema([pa.field(column.name, column.type, nullable=not column.required) for column in self.columns])
 
     def check_schema(self, actual: pa.Schema) -> None:
         """Raises ContractError with every missing, unexpected and mistyped column at once."""
-        promised = {column.name: column.type for column in self.columns}
         found = {field.name: field.type for field in actual}
+        promised = {column.name: column.type for column in self.columns}
+        promised |= {column.name: column.type for column in self.optional if column.name in found}
         faults = [f"missing {name} ({kind})" for name, kind in promised.items() if name not in found]
         faults += [f"unexpected {name} ({kind})" for name, kind in found.items() if name not in promised]
         faults += [
@@ -84,7 +91,7 @@ def as_markdown(contracts: list[Contract]) -> str:
         lines.append(f"| {table.name} ({table.format}) | {table.grain} | {key} | {partition} | {table.produced_by} |")
     for table in contracts:
         lines += ["", f"## {table.name}", "", "| column | type | meaning |", "|---|---|---|"]
-        for column in table.columns:
+        for column in (*table.columns, *table.optional):
             unit = f" [{column.unit}]" if column.unit else ""
             optional = "" if column.required else " (may be null)"
             lines.append(f"| {column.name} | {_plain(column.type)} | {column.meaning}{unit}{optional} |")

@@ -27,6 +27,8 @@ class Manifest(_Frozen):
     content: str
     """Fingerprint of all tuples and of the catalogue, whatever their order."""
     history_length: int
+    age_buckets: int = 0
+    """Buckets of the behaviours' ages beside each history; 0: there are no ages."""
     item_features: dict[str, int]
     """Rows of each item feature's embedding table, in the order of Fi; the first is the items themselves."""
     profile_features: dict[str, int]
@@ -46,6 +48,15 @@ class Manifest(_Frozen):
 
     def rows(self, split: str) -> int:
         return sum(file.rows for file in self.splits[split])
+
+    def check_ages(self, buckets: int) -> None:
+        """Raises BrokenPromise unless the tuples have ages in so many buckets, which a model was made for."""
+        if self.age_buckets != buckets:
+            raise BrokenPromise(
+                f"the model takes behaviours' ages in {buckets} buckets (model.behaviour_time), the tuples of "
+                f"{self.ds} have {self.age_buckets or 'none'}; run build_tuples --ds {self.ds} again with "
+                "--set model.behaviour_time=true, then this step"
+            )
 
     @property
     def items(self) -> int:

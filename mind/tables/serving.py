@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from mind.tables import names as n
 from mind.tables.behaviours import MOMENT
 from mind.tables.contract import Column, Contract
+from mind.tables.tuples import AGES
 
 FLOATS = pa.list_(pa.float32())
 
@@ -70,6 +73,7 @@ USER_INTERESTS = Contract(
         _VERSION,
         _CHECKSUM,
     ),
+    optional=(replace(AGES, required=False),),
 )
 
 _CANDIDATES = (

@@ -9,6 +9,16 @@ from mind.tables.behaviours import MOMENT
 from mind.tables.catalogue import CODES
 from mind.tables.contract import Column, Contract
 
+AGE_BUCKETS = 24
+"""Of behaviours' ages, see `mind/features/ages.py`; the model has a row for each (`mind/model/behaviour_time.py`)."""
+
+AGES = Column(
+    name=n.HISTORY_AGES,
+    type=pa.list_(pa.int8()),
+    meaning=f"only with `model.behaviour_time`: age of each behaviour at as_of, in buckets of 1 to {AGE_BUCKETS}, "
+    "bucket b from 2^(b-2) minutes on; 0 after the end, L long",
+)
+
 TUPLES = Contract(
     name="tuples",
     format="parquet",
@@ -37,6 +47,7 @@ TUPLES = Contract(
         Column(name=n.PROFILE, type=CODES, meaning="Pu: dense index of each profile feature; 0 missing"),
         Column(name=n.TARGET, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
     ),
+    optional=(AGES,),
 )
 
 CATALOGUE = Contract(

@@ -34,8 +34,15 @@ from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.tracking.promotion import POPULARITY
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
-from mind.training.loader import TENSORS, Columns, read_split
-from mind.training.scoring import FIRST_ITEM, ModelScorer, PopularityScorer, evaluation_batches, measured_rows
+from mind.training.loader import Columns, columns_of, read_split
+from mind.training.scoring import (
+    FIRST_ITEM,
+    ModelScorer,
+    PopularityScorer,
+    check_fits,
+    evaluation_batches,
+    measured_rows,
+)
 
 log = logging.getLogger("mind")
 
@@ -64,11 +71,12 @@ class Assessment:
         tie_order_V: NDArray[np.int64],
         section: EvaluationSection,
     ) -> None:
-        held: Columns = read_split(manifest, "test", (*TENSORS, n.USER_ID))
+        held: Columns = read_split(manifest, "test", (*columns_of(manifest), n.USER_ID))
         self._rows = measured_rows(held, section.filter_seen)
         if section.filter_seen:
             left_out = len(held[n.TARGET]) - len(self._rows[n.TARGET])
             log.info("%s test rows left out: their target is in the history", f"{left_out:,}")
+        self._manifest = manifest
         self._counts, self._ties, self._section = counts_V, tie_order_V, section
         target_R = self._rows[n.TARGET][:, 0] - FIRST_ITEM
         self._decile_R = popularity_deciles(counts_V, tie_order_V)[target_R]
@@ -76,8 +84,13 @@ class Assessment:
         self._found: dict[str, Measured] = {POPULARITY: self._measure(PopularityScorer(counts_V), None)}
 
     def add(self, name: str, folder: Path) -> None:
-        """Measure the model in a folder under a name."""
+        """Measure the model in a folder under a name.
+
+        Raises:
+            BrokenPromise: the model takes behaviours' ages and the tuples have none.
+        """
         model, _ = load(folder)
+        check_fits(model, self._manifest)
         scorer = ModelScorer(model, len(self._counts))
         vectors_VD = scorer.known_vectors_VD
         # Lists that reach into what the model does not know have no diversity: those items have no vector.

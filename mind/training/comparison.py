@@ -24,7 +24,8 @@ from mind.tables.manifest import Manifest
 from mind.tracking.promotion import CAPSULE_COSINE, LATENCY, MERGED_SHARE, POPULARITY, SIZE, Comparison
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 from mind.training.assessment import Assessment, step_of
-from mind.training.loader import TENSORS, Columns, read_split
+from mind.training.loader import Columns, columns_of, read_split
+from mind.training.scoring import ages_for
 
 REPETITIONS = 3
 
@@ -58,7 +59,8 @@ def compare(
     """Measure popularity, the champion and the others on the same rows, and log what each showed with its run."""
     champion = registry.by_alias(CHAMPION)
     versions = [*([] if champion is None else [champion]), *others]
-    rows = {name: values[: promotion.sample_rows] for name, values in read_split(manifest, "test", TENSORS).items()}
+    held = read_split(manifest, "test", columns_of(manifest))
+    rows = {name: values[: promotion.sample_rows] for name, values in held.items()}
     metrics = {POPULARITY: assessment.metrics(POPULARITY)}
     for version in versions:
         folder = registry.folder(version)
@@ -98,11 +100,12 @@ def fitness(folder: Path, rows: Columns) -> dict[str, float]:
     history_BL = torch.from_numpy(known_history(rows[n.HISTORY], items))
     profile_BP = torch.from_numpy(known_profile(rows[n.PROFILE], model.architecture.profile_sizes))
     target_B = np.where(rows[n.TARGET][:, 0] < items, rows[n.TARGET][:, 0], UNKNOWN).astype(np.int64)
-    health = model_health(model, history_BL, profile_BP, torch.from_numpy(target_B))
+    age_BL = ages_for(model, rows)
+    health = model_health(model, history_BL, profile_BP, torch.from_numpy(target_B), age_BL=age_BL)
     seconds = []
     for _ in range(REPETITIONS):
         started = time.perf_counter()
-        model.infer(history_BL, profile_BP)
+        model.infer(history_BL, profile_BP, age_BL=age_BL)
         seconds.append(time.perf_counter() - started)
     found = {
         CAPSULE_COSINE: health["mean_cosine"],

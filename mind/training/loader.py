@@ -28,7 +28,12 @@ from mind.tables.manifest import Manifest, TupleFile
 Columns = dict[str, NDArray[Any]]
 
 TENSORS = (n.HISTORY, n.PROFILE, n.TARGET)
-"""Columns of a training batch."""
+"""Columns of a training batch, beside the ages of `columns_of`."""
+
+
+def columns_of(manifest: Manifest) -> tuple[str, ...]:
+    """Columns that a model may take of these tuples: the ages too where there are any."""
+    return (*TENSORS, n.HISTORY_AGES) if manifest.age_buckets else TENSORS
 
 
 def read_file(file: TupleFile, columns: Sequence[str]) -> Iterator[Columns]:
@@ -87,6 +92,8 @@ class Batch:
     history_BL: NDArray[np.int32]
     profile_BP: NDArray[np.int32]
     target_BF: NDArray[np.int32]
+    age_BL: NDArray[np.int8] | None = None
+    """Buckets of the behaviours' ages, where the loader was asked for them."""
     global_rows: int
     """Rows of all ranks in this step: the loss is a mean over them."""
 
@@ -100,18 +107,30 @@ class TupleLoader:
         batch_size: rows of the global batch; a multiple of `ranks`.
         shuffle_rows: rows held to be shuffled together.
         seed: of the order.
+        ages: read behaviours' ages too; the manifest must have them.
     """
 
     def __init__(
-        self, manifest: Manifest, *, rank: int, ranks: int, batch_size: int, shuffle_rows: int, seed: int
+        self,
+        manifest: Manifest,
+        *,
+        rank: int,
+        ranks: int,
+        batch_size: int,
+        shuffle_rows: int,
+        seed: int,
+        ages: bool = False,
     ) -> None:
         self._files = manifest.splits["train"]
         self._profile_features = len(manifest.profile_features)
         # A rank without a file still takes part in every step.
         widths = (manifest.history_length, self._profile_features, len(manifest.item_features))
-        self._nothing = {
+        self._nothing: Columns = {
             name: np.zeros((0, width), dtype=np.int32) for name, width in zip(TENSORS, widths, strict=True)
         }
+        if ages:
+            self._nothing[n.HISTORY_AGES] = np.zeros((0, manifest.history_length), dtype=np.int8)
+        self._columns = tuple(self._nothing)
         self._rank, self._ranks, self._seed = rank, ranks, seed
         self._rows_per_rank = batch_size // ranks
         self._shuffle_rows = max(shuffle_rows, self._rows_per_rank)
@@ -139,6 +158,7 @@ class TupleLoader:
                 history_BL=arrays[n.HISTORY],
                 profile_BP=arrays[n.PROFILE][:, : self._profile_features],
                 target_BF=arrays[n.TARGET],
+                age_BL=arrays.get(n.HISTORY_AGES),
                 global_rows=sum(min(max(rows - step * size, 0), size) for rows in rows_of),
             )
         if next(parts, None) is not None:
@@ -154,7 +174,7 @@ class TupleLoader:
         pool: list[Columns] = []
         held = 0
         for file in self._dealt(epoch, self._rank):
-            for group in read_file(file, TENSORS):
+            for group in read_file(file, self._columns):
                 pool.append(group)
                 held += len(group[n.HISTORY])
                 if held >= self._shuffle_rows:
@@ -169,7 +189,7 @@ class TupleLoader:
 
     def _cut(self, pool: list[Columns], random: np.random.Generator) -> list[Columns]:
         """The pool's rows in random order, in batches, and the rest (possibly none)."""
-        joined = {name: np.concatenate([group[name] for group in pool]) for name in TENSORS}
+        joined = {name: np.concatenate([group[name] for group in pool]) for name in self._columns}
         rows = len(joined[n.HISTORY])
         order = random.permutation(rows)
         starts = range(0, rows - rows % self._rows_per_rank + 1, self._rows_per_rank)

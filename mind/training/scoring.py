@@ -14,13 +14,27 @@ from numpy.typing import NDArray
 from mind.evaluation import excluded_positions, target_seen
 from mind.evaluation.evaluator import EXCLUDED, TARGET
 from mind.features.fit import known_history, known_profile
-from mind.model import MIND, best_scores
+from mind.model import AGE_BUCKETS, MIND, best_scores
 from mind.tables import names as n
+from mind.tables.manifest import Manifest
 from mind.training.loader import Columns
 
 FIRST_ITEM = 2
 NEVER = np.float32(-1e30)
 """Score of an item that the model does not know: behind every other, and finite."""
+
+
+def ages_for(model: MIND, columns: Mapping[str, NDArray[np.generic]]) -> torch.Tensor | None:
+    """Behaviours' ages for a model that takes them; None for another, whose rows may lack them."""
+    if not model.architecture.behaviour_time:
+        return None
+    return torch.from_numpy(np.ascontiguousarray(columns[n.HISTORY_AGES]))
+
+
+def check_fits(model: MIND, manifest: Manifest) -> None:
+    """Raises BrokenPromise where the model takes behaviours' ages and the tuples have none, or others."""
+    if model.architecture.behaviour_time:
+        manifest.check_ages(AGE_BUCKETS)
 
 
 class ModelScorer:
@@ -45,7 +59,8 @@ class ModelScorer:
         """max over active interests of v_k . e_i, [B, V]."""
         history_BL = known_history(batch[n.HISTORY], self._items)  # type: ignore[arg-type]
         profile_BP = known_profile(batch[n.PROFILE], self._sizes)  # type: ignore[arg-type]
-        interests = self._model.interests(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
+        age_BL = ages_for(self._model, batch)
+        interests = self._model.interests(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=age_BL)
         known = best_scores(interests, self._vectors).numpy()[:, : self._catalogue_size]
         scores = np.full((len(known), self._catalogue_size), NEVER, dtype=np.float32)
         scores[:, : known.shape[1]] = known
@@ -74,12 +89,13 @@ def measured_rows(rows: Columns, filter_seen: bool) -> Columns:
 def evaluation_batches(
     rows: Columns, batch_size: int, filter_seen: bool = False
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
-    """Batches as the evaluator wants them: the target's catalogue position, history and profile, and with filter_seen
-    the positions of the history as exclusions."""
+    """Batches as the evaluator wants them: the target's catalogue position, history, its ages where the rows have them,
+    and profile, and with filter_seen the positions of the history as exclusions."""
     position = rows[n.TARGET][:, 0] - FIRST_ITEM
     for start in range(0, len(position), batch_size):
         part = slice(start, start + batch_size)
-        batch = {TARGET: position[part], n.HISTORY: rows[n.HISTORY][part], n.PROFILE: rows[n.PROFILE][part]}
+        names = [name for name in (n.HISTORY, n.PROFILE, n.HISTORY_AGES) if name in rows]
+        batch = {TARGET: position[part]} | {name: rows[name][part] for name in names}
         if filter_seen:
             batch[EXCLUDED] = excluded_positions(batch[n.HISTORY], batch[TARGET])
         yield batch

@@ -81,6 +81,7 @@ class Trainer:
             batch_size=training.batch_size,
             shuffle_rows=training.shuffle_rows,
             seed=training.seed,
+            ages=model.architecture.behaviour_time,
         )
         self._at = Position()
         self._best: dict[str, Tensor] = {}
@@ -212,5 +213,6 @@ class Trainer:
             drawn.items_N,
             drawn.log_expected_N,
             self._at.steps_before,
+            age_BL=None if batch.age_BL is None else torch.from_numpy(batch.age_BL),
         )
         return losses

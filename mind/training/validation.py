@@ -15,8 +15,8 @@ from mind.model import MIND, model_health
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.training.distributed import Ranks
-from mind.training.loader import TENSORS, read_split
-from mind.training.scoring import ModelScorer, evaluation_batches, measured_rows
+from mind.training.loader import columns_of, read_split
+from mind.training.scoring import ModelScorer, ages_for, check_fits, evaluation_batches, measured_rows
 
 HEALTH_ROWS = 2048
 """Validation rows whose capsules are looked at after each epoch."""
@@ -26,10 +26,11 @@ class Validation:
     """This rank's part of the validation rows of a night, and a model that is measured on them again and again."""
 
     def __init__(self, manifest: Manifest, model: MIND, section: EvaluationSection, ranks: Ranks) -> None:
-        rows = read_split(manifest, "validation", TENSORS)
-        model.check_batch(
-            *(torch.from_numpy(np.ascontiguousarray(rows[name])) for name in (n.HISTORY, n.PROFILE, n.TARGET))
-        )
+        check_fits(model, manifest)
+        rows = read_split(manifest, "validation", columns_of(manifest))
+        held = (torch.from_numpy(np.ascontiguousarray(rows[name])) for name in (n.HISTORY, n.PROFILE, n.TARGET))
+        history_BL, profile_BP, target_BF = held
+        model.check_batch(history_BL, profile_BP, target_BF, ages_for(model, rows))
         rows = measured_rows(rows, section.filter_seen)
         self._rows = {name: array[ranks.rank :: ranks.count] for name, array in rows.items()}
         self._items = manifest.items - 2
@@ -55,8 +56,10 @@ class Validation:
         return evaluate(ModelScorer(self._model, self._items), batches, catalogue_size=self._items, block_rows=size)
 
     def _health(self) -> Iterator[tuple[str, float]]:
-        part = {name: torch.from_numpy(array[:HEALTH_ROWS].copy()) for name, array in self._rows.items()}
-        health = model_health(self._model, part[n.HISTORY], part[n.PROFILE], part[n.TARGET][:, 0])
+        rows = {name: array[:HEALTH_ROWS].copy() for name, array in self._rows.items()}
+        part = {name: torch.from_numpy(array) for name, array in rows.items()}
+        age_BL = ages_for(self._model, rows)
+        health = model_health(self._model, part[n.HISTORY], part[n.PROFILE], part[n.TARGET][:, 0], age_BL=age_BL)
         for name, value in health.items():
             values = value if isinstance(value, list) else [value]
             for place, number in enumerate(values):

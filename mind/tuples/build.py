@@ -37,8 +37,8 @@ def target_sequences(
     return user_sequences(standing, items, vocabulary, source, target=target_of(source, ds, section))
 
 
-def build_tuples(sequences: DataFrame, section: TuplesSection) -> DataFrame:
-    """One row per target: (user, target, history, profile, split).
+def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = False) -> DataFrame:
+    """One row per target: (user, target, history, profile, split), and with `ages` how old each behaviour was then.
 
     A target needs a history of at least one behaviour strictly before it. Of each user and split at most
     `targets_per_user` are kept, the most recent or some chosen by chance, so that heavy users do not dominate.
@@ -49,13 +49,14 @@ def build_tuples(sequences: DataFrame, section: TuplesSection) -> DataFrame:
     usable = sequences.select(*arrays, _usable().alias(TARGETS))
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
-    columns = history_columns(sequences, events_before(target[n.EVENT_TIME]), section.history_length)
+    as_of = target[n.EVENT_TIME]
+    columns = history_columns(sequences, events_before(as_of), section.history_length, as_of if ages else None)
     return kept.select(
         n.USER_ID,
         F.element_at(F.array(*[F.lit(name) for name in SPLITS]), _split(section) + 1).alias(n.SPLIT),
         target[n.ITEM_ID].alias(n.ITEM_ID),
         target[n.EVENT_ID].alias(n.EVENT_ID),
-        target[n.EVENT_TIME].alias(n.TARGET_TIME),
+        as_of.alias(n.TARGET_TIME),
         *[column.alias(name) for name, column in columns.items()],
         target[n.ITEM_CODES].alias(n.TARGET),
     )

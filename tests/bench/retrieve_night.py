@@ -63,6 +63,7 @@ def night(folder: Path, *, items: int, users: int, wanted: int) -> dict[str, flo
         item_features={},
         profile_features={},
         history_length=1,
+        behaviour_time=False,
     )
     frame = spark.createDataFrame(interests).repartition(2 * CORES).persist()
     frame.count()

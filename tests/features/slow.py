@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -71,6 +71,20 @@ def by_user(rows: list[Row], index: Mapping[str, int] = ITEM_INDEX) -> dict[str,
 def country_code(row: Row, countries: Mapping[str, int] = COUNTRIES) -> int:
     country = row[n.USER_VALUES]["country"]
     return 0 if country is None else countries.get(country, 1)
+
+
+def age_bucket(moment: datetime, as_of: datetime) -> int:
+    """1 below a minute, one more for each time that the age in whole minutes can be halved down to nothing."""
+    minutes, bucket = max((as_of - moment) // timedelta(minutes=1), 0), 1
+    while minutes > 0:
+        minutes, bucket = minutes // 2, bucket + 1
+    return min(bucket, 24)
+
+
+def ages_before(events: list[Row], as_of: datetime, length: int) -> list[int]:
+    """The bucket of each behaviour of the history at a moment, 0 after its end."""
+    ages = [age_bucket(event[n.EVENT_TIME], as_of) for event in events if event[n.EVENT_TIME] < as_of][-length:]
+    return ages + [0] * (length - len(ages))
 
 
 def known_before(events: list[Row], as_of: datetime, length: int, index: Mapping[str, int] = ITEM_INDEX) -> Row | None:

@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from mind.behaviours.days import end_of
 from mind.config import TuplesSection
 from mind.features.history import histories_at_end, user_sequences
 from mind.tables import names as n
@@ -17,6 +18,7 @@ from tests.behaviours.shop import START, behaviour, source
 from tests.features.slow import (
     COUNTRIES,
     ITEM_INDEX,
+    ages_before,
     by_user,
     items_frame,
     known_before,
@@ -27,7 +29,7 @@ from tests.features.slow import (
 from tests.storage.frames import rows_of
 
 END = datetime(2030, 1, 1, tzinfo=UTC)
-KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE)
+KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.HISTORY_AGES)
 
 
 def every_target(length: int) -> TuplesSection:
@@ -36,10 +38,12 @@ def every_target(length: int) -> TuplesSection:
     return TuplesSection(history_length=length, split="time", files=1, **days, **limit)  # type: ignore[arg-type]
 
 
-def at_end(spark: SparkSession, rows: list[dict], length: int, most_recent: int | None = None) -> list[dict]:
+def at_end(
+    spark: SparkSession, rows: list[dict], length: int, most_recent: int | None = None, as_of: datetime | None = None
+) -> list[dict]:
     tables = items_frame(spark), vocabulary_frame(spark)
     sequences = user_sequences(log_frame(spark, rows).repartition(3), *tables, source(), most_recent)
-    return rows_of(histories_at_end(sequences, length))
+    return rows_of(histories_at_end(sequences, length, as_of))
 
 
 @settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
@@ -49,7 +53,10 @@ def test_histories_of_random_logs_are_what_a_loop_finds(spark: SparkSession, see
     expected = [{n.USER_ID: user} | known_before(events, END, length) for user, events in by_user(rows).items()]
     expected.sort(key=lambda row: repr(sorted(row.items())))
     assert at_end(spark, rows, length) == expected
-    assert at_end(spark, rows, length, most_recent=length) == expected
+    for row in expected:
+        row[n.HISTORY_AGES] = ages_before(by_user(rows)[row[n.USER_ID]], END, length)
+    expected.sort(key=lambda row: repr(sorted(row.items())))
+    assert at_end(spark, rows, length, most_recent=length, as_of=END) == expected
 
 
 def test_one_instant_is_ordered_by_item_then_profile(spark: SparkSession) -> None:
@@ -70,9 +77,10 @@ def test_a_source_without_profile_features_has_empty_profiles(spark: SparkSessio
 
 
 def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
-    """Each user gets one more target after the log; its history is the one that serving takes without it."""
+    """Each user gets one more target after the log; its history is the one that serving takes without it, and so are
+    its ages where the target comes when the day of serving ends."""
     length, rows = 6, random_log(23)
-    later = START + timedelta(days=20)
+    later = end_of(START.date() + timedelta(days=20), "Asia/Kathmandu")
     planted = [
         behaviour(10**9 + place, user, "tea", 0, **{n.EVENT_TIME: later, n.EVENT_DAY: later.date()})
         for place, user in enumerate(by_user(rows))
@@ -80,9 +88,9 @@ def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
     tables = items_frame(spark), vocabulary_frame(spark)
     section = every_target(length)
     everything = target_sequences(log_frame(spark, rows + planted), *tables, source(), later.date(), section)
-    trained = build_tuples(everything, section).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
+    trained = build_tuples(everything, section, ages=True).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
     served = histories_at_end(
-        user_sequences(log_frame(spark, rows), *tables, source(), most_recent=length), length
+        user_sequences(log_frame(spark, rows), *tables, source(), most_recent=length), length, later
     ).select(*KNOWN)
     in_order = [(name, "ascending") for name in KNOWN[:1]]
     trained_table, served_table = (frame.toArrow().sort_by(in_order) for frame in (trained, served))

@@ -35,6 +35,7 @@ from tests.model.worlds import small_model
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"decorrelation": -0.1}, "decorrelation is -0.1"),
         ({"recency": 1}, "recency is 1"),
+        ({"behaviour_time": None}, "behaviour_time is None"),
     ],
 )
 def test_refused(changes: dict[str, Any], words: str) -> None:

@@ -33,7 +33,7 @@ def test_a_model_stored_before_an_argument_existed_is_what_it_was(tmp_path: Path
     model = small_model()
     save(model, tmp_path, {})
     description = json.loads((tmp_path / "model.json").read_text())
-    for name in ("method", "recency", "context", "residual", "dropout", "decorrelation"):
+    for name in ("method", "recency", "context", "residual", "dropout", "decorrelation", "behaviour_time"):
         del description["architecture"][name]
     (tmp_path / "model.json").write_text(json.dumps(description))
     loaded, _ = load(tmp_path)

@@ -8,7 +8,7 @@ import torch
 
 from mind.model import MIND, best_scores, label_attention, sampled_softmax
 from tests.model import reference
-from tests.model.worlds import batch, every_gradient, small_model
+from tests.model.worlds import ages_of, batch, every_gradient, small_model
 
 POWERS = (0.0, 1.0, 1.5, 2.0, 100.0, math.inf)
 STARTS = ("normal", "farthest")
@@ -20,21 +20,26 @@ BEYOND_THE_PAPER: tuple[dict[str, Any], ...] = (
     {"decorrelation": 0.7, "normalise": False},
     {"method": "youtube_dnn", "interests": 1},
     {"method": "youtube_dnn", "interests": 1, "recency": True, "context": True, "residual": True},
+    {"behaviour_time": True},
+    {"behaviour_time": True, "recency": True, "context": True, "residual": True, "routing_start": "farthest"},
+    {"behaviour_time": True, "method": "youtube_dnn", "interests": 1},
 )
 
 
 def golden_model(**changes: Any) -> MIND:
-    """In float64, with weights of the places that training could have given: those of the start hide errors."""
+    """In float64, with weights of places and ages that training could have given: those of the start hide errors."""
     model = small_model(**changes).double()
-    if model.recency is not None:
-        generator = torch.Generator().manual_seed(6)
-        with torch.no_grad():
-            for parameter in model.recency.parameters():
+    generator = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for part in (model.recency, model.behaviour_time):
+            for parameter in part.parameters() if part is not None else ():
                 parameter.normal_(0.0, 0.5, generator=generator)
     return model
 
 
-def reference_interests(model: MIND, history: list[int], profile: list[int], salt: int) -> list[list[float]]:
+def reference_interests(
+    model: MIND, history: list[int], profile: list[int], salt: int, ages: list[int] | None = None
+) -> list[list[float]]:
     """V_u of one user, active interests only."""
     given = model.architecture
     tables = [table.weight.tolist() for table in model.item_embedding.tables]
@@ -49,6 +54,15 @@ def reference_interests(model: MIND, history: list[int], profile: list[int], sal
             age = len(real) - 1 - behaviour
             recency[behaviour] = math.exp(logs[age])
             embedded[behaviour] = [x + t for x, t in zip(embedded[behaviour], places[age], strict=True)]
+    if model.behaviour_time is not None:
+        assert ages is not None
+        of_real = [age for age, item in zip(ages, history, strict=True) if item != 0][-given.history_length :]
+        vectors, logs = model.behaviour_time.vector_AD.tolist(), model.behaviour_time.log_weight_A.tolist()
+        recency = [weight * math.exp(logs[age]) for weight, age in zip(recency, of_real, strict=True)]
+        embedded = [
+            [x + t for x, t in zip(item, vectors[age], strict=True)]
+            for item, age in zip(embedded, of_real, strict=True)
+        ]
     mapped = [reference.matrix_times(mapping, vector) for vector in embedded]
     context = reference.weighted_mean(mapped, recency)
     active = reference.interest_count(len(real), given.interests) if given.adaptive_interests else given.interests
@@ -83,10 +97,12 @@ def assert_matches(model: MIND, salt: int = 0) -> None:
     history_BL, profile_BP, _ = batch(9, seed=8)
     history_BL = history_BL[(history_BL != 0).any(dim=1)]
     profile_BP = profile_BP[: history_BL.shape[0]]
-    found = model.interests(history_BL, profile_BP, salt)
-    served = model.infer(history_BL, profile_BP)
+    age_BL = ages_of(model, history_BL)
+    found = model.interests(history_BL, profile_BP, salt, age_BL=age_BL)
+    served = model.infer(history_BL, profile_BP, age_BL=age_BL)
     for row, (history, profile) in enumerate(zip(history_BL.tolist(), profile_BP.tolist(), strict=True)):
-        expected = torch.tensor(reference_interests(model, history, profile, salt), dtype=torch.float64)
+        ages = None if age_BL is None else age_BL[row].tolist()
+        expected = torch.tensor(reference_interests(model, history, profile, salt, ages), dtype=torch.float64)
         assert found.active_BK[row].sum() == len(expected)
         torch.testing.assert_close(found.vectors_BKD[row, : len(expected)], expected, rtol=0, atol=1e-9)
         assert not found.vectors_BKD[row, len(expected) :].any()
@@ -113,6 +129,7 @@ def test_interests_equal_the_paper_written_out(iterations: int, start: str) -> N
         {"history_length": 4},
         *BEYOND_THE_PAPER,
         {"recency": True, "history_length": 4},
+        {"recency": True, "behaviour_time": True, "history_length": 4},
     ],
 )
 def test_switches_equal_the_paper_written_out(changes: dict[str, Any]) -> None:
@@ -144,8 +161,9 @@ def test_gradients_beyond_the_paper_equal_those_of_the_plain_way(changes: dict[s
     history_BL, profile_BP, target_BF = batch(30, seed=4)
     negatives_N, log_expected_N = torch.arange(2, 22), torch.linspace(-1, 1, 20).double()
     fast, plain = (golden_model(negatives_scored_by=scored_by, mapping_scale=4.0, **changes) for _ in range(2))
-    fast(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 3).sum().backward()
-    found, given = plain.interests(history_BL, profile_BP, 3), plain.architecture
+    age_BL = ages_of(fast, history_BL)
+    fast(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 3, age_BL=age_BL).sum().backward()
+    found, given = plain.interests(history_BL, profile_BP, 3, age_BL=age_BL), plain.architecture
     label_BD = plain.normal(plain.item_embedding(target_BF))
     user_BD = label_attention(found.vectors_BKD, found.active_BK, label_BD, given.attention_power)
     items_ND = plain.item_vectors(negatives_N)
@@ -175,9 +193,11 @@ def assert_losses_match(model: MIND) -> None:
     history_BL[:, 0] = 7
     negatives_N = torch.tensor([3, int(target_BF[2, 0]), 3, 9, 30])
     log_expected_N = torch.tensor([0.1, -1.0, 0.1, 0.7, -2.0], dtype=torch.float64)
-    losses_B = model(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 17)
+    age_BL = ages_of(model, history_BL)
+    losses_B = model(history_BL, profile_BP, target_BF, negatives_N, log_expected_N, 17, age_BL=age_BL)
     for row in range(6):
-        interests = reference_interests(model, history_BL[row].tolist(), profile_BP[row].tolist(), 17)
+        ages = None if age_BL is None else age_BL[row].tolist()
+        interests = reference_interests(model, history_BL[row].tolist(), profile_BP[row].tolist(), 17, ages)
         target = int(target_BF[row, 0])
         label = reference_item(model, target)
         user = reference.label_attention(interests, label, model.architecture.attention_power)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mind.model import MIND, NegativeSampler, generator_for
 from mind.model.hashing import kept_entries
-from tests.model.worlds import SIZES, batch, every_gradient, small_model
+from tests.model.worlds import SIZES, ages_of, batch, every_gradient, small_model
 
 NEGATIVES = (torch.arange(2, 22), torch.linspace(-1, 1, 20))
 
@@ -77,7 +77,13 @@ def test_a_negative_that_is_the_target_does_not_count() -> None:
     assert all(not gradient.any() for gradient in every_gradient(model).values())
 
 
-EVERYTHING: dict[str, Any] = {"recency": True, "context": True, "residual": True, "dropout": 0.3}
+EVERYTHING: dict[str, Any] = {
+    "recency": True,
+    "context": True,
+    "residual": True,
+    "dropout": 0.3,
+    "behaviour_time": True,
+}
 
 
 @pytest.mark.parametrize("scored_by", ["chosen", "best"])
@@ -85,7 +91,7 @@ EVERYTHING: dict[str, Any] = {"recency": True, "context": True, "residual": True
 @pytest.mark.parametrize("beyond", [{}, EVERYTHING, {**EVERYTHING, "method": "youtube_dnn", "interests": 1}])
 def test_an_empty_batch_reaches_every_parameter_with_zeros(scored_by: str, start: str, beyond: dict[str, Any]) -> None:
     model = small_model(negatives_scored_by=scored_by, routing_start=start, **beyond)
-    losses_B = model(*batch(0), *NEGATIVES)
+    losses_B = model(*batch(0), *NEGATIVES, age_BL=ages_of(model, batch(0)[0]))
     assert losses_B.shape == (0,)
     losses_B.sum().backward()
     assert all(not gradient.any() for gradient in every_gradient(model).values())
@@ -96,6 +102,8 @@ def test_an_empty_batch_reaches_every_parameter_with_zeros(scored_by: str, start
 @pytest.mark.parametrize("beyond", [{}, EVERYTHING])
 def test_ranks_add_up_to_one_process(kind: str, cuts: tuple[int, int], beyond: dict[str, Any]) -> None:
     whole = batch(12)
+    ages = ages_of(small_model(**beyond), whole[0])
+    whole = whole if ages is None else (*whole, ages)
     sampler = NegativeSampler(kind, SIZES[0], torch.ones(SIZES[0]))
     # What a gather of the target indexes gives to every rank.
     targets_M = whole[2][:, 0]
@@ -105,7 +113,7 @@ def test_ranks_add_up_to_one_process(kind: str, cuts: tuple[int, int], beyond: d
         for part in parts:
             model = small_model(**beyond).double()
             negatives = sampler.draw(9, generator_for(4, 0, 0), targets_M)
-            model(*part, *negatives, 1).sum().backward()
+            model(*part[:3], *negatives, 1, age_BL=None if ages is None else part[3]).sum().backward()
             for name, gradient in every_gradient(model).items():
                 total[name] = total.get(name, torch.zeros_like(gradient)) + gradient
         return total
@@ -145,8 +153,48 @@ def test_dropout_leaves_out_the_share_and_is_gone_at_serving() -> None:
 @pytest.mark.parametrize("beyond", [{}, EVERYTHING])
 def test_bfloat16_autocast_is_finite(beyond: dict[str, Any]) -> None:
     model = small_model(**beyond)
+    given = batch(20)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        losses_B = model(*batch(20), *NEGATIVES)
+        losses_B = model(*given, *NEGATIVES, age_BL=ages_of(model, given[0]))
     assert losses_B.dtype == torch.float32
     losses_B.sum().backward()
     assert all(torch.isfinite(gradient).all() for gradient in every_gradient(model).values())
+
+
+def test_ages_start_without_a_say_in_weights_and_padding_never_learns_one() -> None:
+    """Weights of 1 and short vectors; row 0, which padding looks up, gets a gradient of zeros."""
+    model = small_model(behaviour_time=True, hidden_sizes=())
+    assert torch.equal(model.mapping_DD, small_model(hidden_sizes=()).mapping_DD)
+    assert model.behaviour_time is not None
+    given = batch(30)
+    age_BL = ages_of(model, given[0])
+    model(*given, *NEGATIVES, age_BL=age_BL).sum().backward()
+    assert not model.behaviour_time.log_weight_A.any()
+    for parameter in model.behaviour_time.parameters():
+        assert not parameter.grad[0].any()
+        assert parameter.grad[1:].any()
+
+
+def test_what_only_age_tells_is_learned_with_ages_alone() -> None:
+    """Two behaviours, one of the last minutes and one years old, in either order: the recent one is the target."""
+    generator = torch.Generator().manual_seed(8)
+    items_BL = torch.randint(2, SIZES[0], (400, 2), generator=generator)
+    recent_B = torch.randint(0, 2, (400,), generator=generator)
+    age_BL = torch.where(torch.arange(2) == recent_B.unsqueeze(1), 2, 23)
+    target_B = items_BL.gather(1, recent_B.unsqueeze(1)).squeeze(1)
+    profile_BP = torch.zeros(400, 2, dtype=torch.long)
+    losses = []
+    for behaviour_time in (False, True):
+        model = small_model(behaviour_time=behaviour_time, context=True, negatives_scored_by="best")
+        tables = torch.optim.SparseAdam(model.sparse_parameters(), lr=0.02)
+        dense = torch.optim.Adam(model.dense_parameters(), lr=0.02)
+        for _ in range(60):
+            given = (items_BL, profile_BP, model.item_embedding.codes(target_B).long(), torch.arange(2, SIZES[0]))
+            loss = model(*given, torch.zeros(SIZES[0] - 2), age_BL=age_BL).mean()
+            tables.zero_grad()
+            dense.zero_grad()
+            loss.backward()
+            tables.step()
+            dense.step()
+        losses.append(loss.item())
+    assert losses[1] < 0.5 * losses[0], losses

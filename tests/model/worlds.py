@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mind.model import MIND
+from mind.model import AGE_BUCKETS, MIND
 
 SIZES = (40, 7, 5)
 PROFILE_SIZES = (4, 3)
@@ -47,6 +47,15 @@ def batch(rows: int, width: int = 10, seed: int = 0) -> tuple[Tensor, Tensor, Te
     profile_BP = torch.stack([torch.randint(0, s, (rows,), generator=generator) for s in PROFILE_SIZES], dim=1)
     target_B = torch.randint(2, SIZES[0], (rows,), generator=generator)
     return history_BL, profile_BP, catalogue()[target_B]
+
+
+def ages_of(model: MIND, history_BL: Tensor, seed: int = 0) -> Tensor | None:
+    """An age for each behaviour where the model takes any, in no order at all: nothing may rely on one."""
+    if model.behaviour_time is None:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    age_BL = torch.randint(1, AGE_BUCKETS + 1, history_BL.shape, generator=generator, dtype=torch.int8)
+    return age_BL.masked_fill(history_BL == 0, 0)
 
 
 def every_gradient(model: MIND) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ USERS = 23
 HISTORIES = f"{n.USER_ID} string, {n.HISTORY} array<int>, {n.HISTORY_LENGTH} int, {n.PROFILE} array<int>"
 
 
-def network() -> MIND:
+def network(behaviour_time: bool = False) -> MIND:
     random = torch.Generator().manual_seed(9)
     colours = torch.randint(0, COLOURS, (ITEMS,), generator=random)
     colours[0] = 0
@@ -30,6 +30,7 @@ def network() -> MIND:
         interests=3,
         hidden_sizes=(12,),
         seed=4,
+        behaviour_time=behaviour_time,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +12,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise
-from mind.features.fit import known_history
-from mind.serving.embedding import ServingModel, embed_users
+from mind.features.fit import known_history, known_profile
+from mind.model import save
+from mind.serving.embedding import ServingModel, embed_users, serving_model
 from mind.serving.explaining import interest_reasons
 from mind.serving.night import check_versions, stamped
+from mind.storage.lake import Lake
+from mind.tables import USER_INTERESTS
 from mind.tables import names as n
 from tests.serving.small_model import COLOURS, COUNTRIES, DS, HISTORIES, ITEMS, LENGTH, alone, histories, network
 
@@ -79,7 +85,7 @@ def test_vectors_of_another_model_are_refused(model: ServingModel, vectors: Data
 
 def test_the_reasons_of_an_interest_are_its_heaviest_behaviours(model: ServingModel) -> None:
     history = [5, ITEMS + 3, 9, 5, 12, 20, 7, 0]
-    reasons = interest_reasons(model, history, [1], most=3)
+    reasons = interest_reasons(model, {n.HISTORY: history, n.PROFILE: [1]}, most=3)
     known_BL = known_history(np.array([history], np.int32), ITEMS)
     found = network().infer(torch.from_numpy(known_BL), torch.tensor([[1]], dtype=torch.int32))
     routed = [5, 9, 5, 12, 20, 7]
@@ -95,5 +101,41 @@ def test_the_reasons_of_an_interest_are_its_heaviest_behaviours(model: ServingMo
 
 
 def test_a_short_history_gives_all_its_items_as_reasons(model: ServingModel) -> None:
-    [reason] = interest_reasons(model, [4, 0, 0, 0, 0, 0, 0, 0], [0], most=3)
+    [reason] = interest_reasons(model, {n.HISTORY: [4, 0, 0, 0, 0, 0, 0, 0], n.PROFILE: [0]}, most=3)
     assert reason.items == [4]
+
+
+def test_ages_reach_the_model_the_table_and_its_explanation(spark: SparkSession, tmp_path: Path) -> None:
+    """A model of ages and one without serve one after the other: the table's column comes and holds nulls then."""
+    network_of_ages, tables = network(behaviour_time=True), Lake(spark, str(tmp_path / "lake"))
+    facts = {"vocabulary": "7-ab", "item_features": [n.ITEM_ID, "colour"], "profile_features": ["country"]}
+    save(network_of_ages, tmp_path / "ages", facts)
+    save(network(), tmp_path / "plain", facts)
+    model, plain = serving_model(tmp_path / "ages", "8"), serving_model(tmp_path / "plain", "7")
+    assert (model.behaviour_time, plain.behaviour_time) == (True, False)
+    rows = [(*row, [24 - 3 * place if item else 0 for place, item in enumerate(row[1])]) for row in histories()]
+    frame = spark.createDataFrame(rows, f"{HISTORIES}, {n.HISTORY_AGES} array<tinyint>")
+    days = [DS + timedelta(days=number) for number in range(3)]
+    for day, served in zip(days, (plain, model, plain), strict=True):
+        tables.replace(USER_INTERESTS, stamped(embed_users(frame, served), day, served), day, day)
+    assert n.HISTORY_AGES in tables.read(USER_INTERESTS).columns
+    stored = {row[n.USER_ID]: row for row in tables.read(USER_INTERESTS, days[1]).collect()}
+    assert {row[n.HISTORY_AGES] for row in tables.read(USER_INTERESTS, days[2]).collect()} == {None}
+    for user, history, _, profile, ages in rows:
+        told = network_of_ages.infer(
+            torch.from_numpy(known_history(np.array([history], np.int32), ITEMS)),
+            torch.from_numpy(known_profile(np.array([profile], np.int32), [COUNTRIES])),
+            age_BL=torch.tensor([ages]),
+        )
+        found = np.array(stored[user][n.INTERESTS], np.float32)
+        assert found.tobytes() == told.vectors_BKD[0][told.active_BK[0]].numpy().tobytes()
+        assert stored[user][n.HISTORY_AGES] == ages
+        reasons = interest_reasons(model, stored[user], most=1)
+        assert [reason.weights[0] for reason in reasons] == pytest.approx(
+            told.weights_BLK[0].amax(dim=0)[: len(reasons)].tolist()
+        )
+    for nameless in tables.read(USER_INTERESTS, days[2]).limit(1).collect():
+        with pytest.raises(BrokenPromise, match=r"version 8 takes behaviours' ages.*run embed_users"):
+            interest_reasons(model, nameless, most=1)
+    with pytest.raises(BrokenPromise, match="histories have no ages"):
+        embed_users(spark.createDataFrame(histories(), HISTORIES), model)

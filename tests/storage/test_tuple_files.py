@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,10 +23,12 @@ from mind.baselines.popularity import item_counts
 from mind.config import TuplesSection
 from mind.errors import BrokenPromise, MindError
 from mind.storage.tuple_files import read_catalogue, read_manifest, told_tuples
+from mind.storage.tuple_forget import content_of
 from mind.storage.tuple_writer import write_tuples
 from mind.tables import CATALOGUE, TUPLES, ContractError
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
+from mind.training.loader import TENSORS, columns_of, read_split
 from mind.tuples.build import build_tuples, count_targets, target_sequences
 from mind.tuples.splits import SPLITS, windows
 from tests.behaviours.shop import source
@@ -122,6 +125,28 @@ def test_the_files_hold_the_tuples_as_their_contract_says(night: Night, root: Pa
             assert told == str(column.type)
             assert train[column.name].null_count == 0
     assert {len(row) for row in train[n.HISTORY].to_pylist()} == {4}
+
+
+def test_ages_are_in_the_files_and_the_manifest_where_the_frame_has_them_alone(
+    spark: SparkSession, night: Night, root: Path, tmp_path: Path
+) -> None:
+    plain = json.loads((root / "tuples" / f"ds={DS}" / "manifest.json").read_text())
+    assert "age_buckets" not in plain
+    assert read_manifest(str(root), DS).age_buckets == 0
+    assert columns_of(read_manifest(str(root), DS)) == TENSORS
+    log, tables = log_frame(spark, random_log(31)), (items_frame(spark), vocabulary_frame(spark))
+    aged = build_tuples(target_sequences(log, *tables, source(), DS, SECTION), SECTION, ages=True).persist()
+    manifest = night.write(tmp_path, tuples=aged)
+    assert read_manifest(str(tmp_path), DS).age_buckets == 24
+    assert manifest.content != plain["content"]
+    assert content_of(spark, manifest) == manifest.content
+    files = [file for split in SPLITS for file in manifest.splits[split]]
+    found = table(files).select([n.EVENT_ID, n.HISTORY_AGES]).to_pylist()
+    wanted = [row.asDict() for row in aged.select(n.EVENT_ID, n.HISTORY_AGES).collect()]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+    read = read_split(manifest, "train", columns_of(manifest))
+    assert read[n.HISTORY_AGES].dtype == np.dtype("int8")
+    assert ((read[n.HISTORY_AGES] > 0) == (read[n.HISTORY] > 0)).all()
 
 
 def test_the_catalogue_is_read_in_the_order_of_its_indexes(night: Night, root: Path) -> None:

@@ -17,6 +17,7 @@ from mind.config import Config
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
+from mind.tables.tuples import AGE_BUCKETS
 from mind.tracking.registry import Registry
 
 DS = date(2011, 12, 8)
@@ -58,7 +59,12 @@ artifacts = "{folder}/artifacts"
 
 
 def write_file(
-    path: Path, history: Sequence[list[int]], profile: Sequence[list[int]], target: Sequence[list[int]], group: int = 7
+    path: Path,
+    history: Sequence[list[int]],
+    profile: Sequence[list[int]],
+    target: Sequence[list[int]],
+    group: int = 7,
+    ages: Sequence[list[int]] | None = None,
 ) -> TupleFile:
     """One Parquet file with the columns that training and evaluation read; users are u0, u1, u2 in turn."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,20 +75,24 @@ def write_file(
         n.PROFILE: pa.array(profile, codes),
         n.TARGET: pa.array(target, codes),
     }
+    if ages is not None:
+        columns[n.HISTORY_AGES] = pa.array(ages, pa.list_(pa.int8()))
     for name, column in columns.items():
-        assert column.type == next(held.type for held in TUPLES.columns if held.name == name)
+        assert column.type == next(held.type for held in (*TUPLES.columns, *TUPLES.optional) if held.name == name)
     pq.write_table(pa.table(columns), path, row_group_size=group)
     return TupleFile(url=path.as_uri(), rows=len(history))
 
 
-def numbered(folder: Path, rows_of_files: Sequence[int], features: int = 1) -> list[TupleFile]:
-    """Files whose rows are numbered from 0 on, in history, profile (if it has features) and target alike."""
+def numbered(folder: Path, rows_of_files: Sequence[int], features: int = 1, with_ages: bool = False) -> list[TupleFile]:
+    """Files whose rows are numbered from 0 on, in history, profile (if it has features), target and ages alike."""
     files, first = [], 0
     for place, rows in enumerate(rows_of_files):
         numbers = range(first, first + rows)
         lists = [[number, -number] for number in numbers]
         profile = [[number] * features for number in numbers]
-        files.append(write_file(folder / f"part-{place}.parquet", lists, profile, [[number] for number in numbers]))
+        ages = [[number % 24 + 1] * 2 for number in numbers] if with_ages else None
+        targets = [[number] for number in numbers]
+        files.append(write_file(folder / f"part-{place}.parquet", lists, profile, targets, ages=ages))
         first += rows
     return files
 
@@ -103,7 +113,7 @@ def manifest_of(train: list[TupleFile], **more: object) -> Manifest:
     return Manifest.model_validate(facts | more)
 
 
-def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1) -> Manifest:
+def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_ages: bool = False) -> Manifest:
     """A night on `ITEMS` items with a colour, and users with a country; its manifest and configuration lie in `folder`.
 
     Items come in two halves and users stay in theirs, so there is something to learn.
@@ -114,7 +124,8 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1) -> Man
     splits = {}
     for split, files in (("train", train), ("validation", (23,)), ("test", (31,))):
         splits[split] = [
-            _random_file(lake / f"{split}-{place}.parquet", rows, random, colours) for place, rows in enumerate(files)
+            _random_file(lake / f"{split}-{place}.parquet", rows, random, colours, with_ages)
+            for place, rows in enumerate(files)
         ]
     catalogue = pa.table(
         {
@@ -130,6 +141,7 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1) -> Man
         ds=DS.isoformat(),
         content=f"content of seed {seed}",
         history_length=HISTORY_LENGTH,
+        age_buckets=AGE_BUCKETS if with_ages else 0,
         item_features={n.ITEM_ID: ITEMS, "colour": COLOURS},
         profile_features={"country": COUNTRIES},
         vocabulary="7-ab",
@@ -142,7 +154,7 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1) -> Man
     return manifest
 
 
-def _random_file(path: Path, rows: int, random: np.random.Generator, colours: list[int]) -> TupleFile:
+def _random_file(path: Path, rows: int, random: np.random.Generator, colours: list[int], with_ages: bool) -> TupleFile:
     history, profile, target = [], [], []
     for _ in range(rows):
         country = int(random.integers(0, COUNTRIES))
@@ -152,7 +164,9 @@ def _random_file(path: Path, rows: int, random: np.random.Generator, colours: li
         profile.append([country])
         item = int(random.choice(half))
         target.append([item, colours[item]])
-    return write_file(path, history, profile, target)
+    # Older behaviours stand first; the generator gives what it gave without ages.
+    ages = [[max(AGE_BUCKETS - 3 * place, 1) if item else 0 for place, item in enumerate(row)] for row in history]
+    return write_file(path, history, profile, target, ages=ages if with_ages else None)
 
 
 @dataclass(frozen=True, kw_only=True)

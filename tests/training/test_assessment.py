@@ -17,7 +17,8 @@ from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.tracking.promotion import POPULARITY
 from mind.training.assessment import Assessment
-from mind.training.loader import TENSORS, read_split
+from mind.training.comparison import fitness
+from mind.training.loader import TENSORS, columns_of, read_split
 from mind.training.night import by_position, night_of
 from mind.training.scoring import ModelScorer, evaluation_batches
 from tests.training.small_night import manifest_of, write_file
@@ -36,7 +37,7 @@ def manifest(tmp_path: Path) -> Manifest:
     return manifest_of([], splits={"train": [], "validation": [], "test": [file]}, **facts)
 
 
-def small_model(items: int) -> MIND:
+def small_model(items: int, behaviour_time: bool = False) -> MIND:
     return MIND(
         item_features_VF=torch.arange(items).unsqueeze(1),
         feature_sizes=[items],
@@ -46,6 +47,7 @@ def small_model(items: int) -> MIND:
         interests=2,
         hidden_sizes=(5,),
         seed=3,
+        behaviour_time=behaviour_time,
     )
 
 
@@ -79,11 +81,12 @@ def test_popularity_hits_what_the_counts_say_and_ties_go_by_item_id(
     assert found["ndcg_at_2"] == pytest.approx(ndcg_at_2)
 
 
-def ranks_by_hand(model: MIND, history: list[list[int]], known: int) -> list[int]:
+def ranks_by_hand(model: MIND, history: list[list[int]], known: int, ages: list[list[int]] | None = None) -> list[int]:
     """Of each target by a loop over items; items above `known` come last, by their place."""
     ranks = []
-    for row, target in zip(history, TARGETS, strict=True):
-        interests = model.interests(torch.tensor([row]), torch.tensor([[1]]))
+    for place, (row, target) in enumerate(zip(history, TARGETS, strict=True)):
+        age_BL = None if ages is None else torch.tensor(ages[place : place + 1])
+        interests = model.interests(torch.tensor([row]), torch.tensor([[1]]), age_BL=age_BL)
         scores = []
         for item in range(2, 6):
             vector = model.item_vectors(torch.tensor([item])) if item <= known else None
@@ -178,6 +181,27 @@ def test_diversity_is_that_of_the_models_own_vectors(tmp_path: Path, manifest: M
     lists = top_lists(ModelScorer(model, 4).scores(batches[0]), 2)
     cosines = [vectors[one] @ vectors[other] for one, other in lists]
     assert found == pytest.approx(1 - np.mean(cosines), abs=1e-5)
+
+
+def test_a_model_of_ages_is_measured_with_them_and_refused_without(tmp_path: Path, manifest: Manifest) -> None:
+    """Beside a model without: old behaviours get no weight, so that the last one alone decides."""
+    model = small_model(6, behaviour_time=True)
+    with torch.no_grad():
+        model.behaviour_time.log_weight_A[20] = -60.0
+    save(model, tmp_path / "model", {})
+    with pytest.raises(BrokenPromise, match=r"24 buckets.*have none; run build_tuples .*behaviour_time=true"):
+        Assessment(manifest, COUNTS, np.arange(4), SECTION).add("model", tmp_path / "model")
+    history, ages = [[2, 3], [5, 0], [4, 4], [3, 0], [2, 5]], [[20, 1], [1, 0], [20, 1], [1, 0], [20, 1]]
+    targets = [[target] for target in TARGETS]
+    file = write_file(tmp_path / "aged.parquet", history, [[1]] * 5, targets, group=2, ages=ages)
+    aged = manifest.model_copy(update={"splits": {**manifest.splits, "test": [file]}, "age_buckets": 24})
+    assessment = Assessment(aged, COUNTS, np.arange(4), SECTION)
+    assessment.add("model", tmp_path / "model")
+    with torch.no_grad():
+        wanted = np.array(ranks_by_hand(model, history, 5, ages))
+    assert assessment.metrics("model")["hit_rate_at_2"] == pytest.approx((wanted <= 2).mean())
+    found = fitness(tmp_path / "model", read_split(aged, "test", columns_of(aged)))
+    assert found["latency_ms_per_user"] > 0
 
 
 def test_a_model_that_equals_itself_differs_by_nothing(tmp_path: Path, manifest: Manifest) -> None:

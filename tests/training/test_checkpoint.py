@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mind.config import Config, load
+from mind.errors import BrokenPromise
 from mind.launch import command, environment
 from mind.model import MIND
 from mind.storage.tuple_files import read_catalogue
@@ -95,6 +96,29 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_weights_and_curve(
         with pytest.raises(PowerCut):
             train(night, config, CutOff(tmp_path, cut))
     assert_same(train(night, config, Checkpoints(tmp_path)), train(night, config, None))
+
+
+def test_a_training_with_ages_goes_on_to_the_same_weights_and_curve(tmp_path: Path) -> None:
+    manifest = write_night(tmp_path, with_ages=True)
+    night, config = night_of(manifest, read_catalogue(manifest)), configured(tmp_path, "model.behaviour_time=true")
+    unbroken = train(night, config, None)
+    with pytest.raises(PowerCut):
+        train(night, config, CutOff(tmp_path / "held", 2))
+    assert_same(train(night, config, Checkpoints(tmp_path / "held")), unbroken)
+    learned = unbroken[0].behaviour_time
+    assert learned is not None
+    assert learned.log_weight_A.any()
+    assert not learned.log_weight_A[0]
+
+
+def test_a_model_of_ages_refuses_tuples_without_and_another_takes_tuples_with_them(
+    night: Night, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BrokenPromise, match=f"24 buckets.*have none; run build_tuples --ds {DS} again"):
+        train(night, configured(folder, "model.behaviour_time=true"), None)
+    manifest = write_night(tmp_path, with_ages=True)
+    with_ages = night_of(manifest, read_catalogue(manifest))
+    assert_same(train(with_ages, configured(tmp_path), None), train(night, configured(folder), None))
 
 
 def test_a_finished_training_is_not_done_again(folder: Path, night: Night, tmp_path: Path) -> None:

@@ -74,6 +74,33 @@ def test_the_columns_of_a_row_stay_together(manifest: Manifest) -> None:
         assert {array.dtype for array in (batch.history_BL, batch.profile_BP, batch.target_BF)} == {np.dtype("int32")}
 
 
+def test_ages_stay_with_their_rows_and_are_read_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    manifest = manifest_of(numbered(tmp_path, (20, 9), with_ages=True), age_buckets=24)
+    asked = {"rank": 0, "ranks": 1, "batch_size": BATCH, "shuffle_rows": 20, "seed": 5}
+    plain = list(TupleLoader(manifest, **asked).epoch(1))
+    found = list(TupleLoader(manifest, **asked, ages=True).epoch(1))
+    assert order(found) == order(plain)
+    assert all(batch.age_BL is None for batch in plain)
+    for batch in found:
+        assert batch.age_BL is not None
+        assert batch.age_BL.dtype == np.dtype("int8")
+        np.testing.assert_array_equal(batch.age_BL, np.repeat(batch.target_BF % 24 + 1, 2, axis=1))
+    (_, without) = sorted(
+        (
+            list(
+                TupleLoader(
+                    manifest_of(manifest.splits["train"][:1], age_buckets=24),
+                    **asked | {"rank": rank, "ranks": 2},
+                    ages=True,
+                ).epoch(1)
+            )
+            for rank in range(2)
+        ),
+        key=lambda of_rank: -len(order(of_rank)),
+    )
+    assert {batch.age_BL.shape for batch in without if batch.age_BL is not None} == {(0, 2)}
+
+
 def test_the_order_is_that_of_seed_and_epoch(manifest: Manifest) -> None:
     once = order(list(loader(manifest).epoch(1)))
     assert order(list(loader(manifest).epoch(1))) == once

@@ -18,7 +18,16 @@ from mind.tuples.build import build_tuples, count_targets, target_sequences, tra
 from mind.tuples.manifest import facts
 from mind.tuples.splits import SPLITS, Window, windows
 from tests.behaviours.shop import behaviour, source
-from tests.features.slow import DAY, by_user, items_frame, log_frame, random_log, tuples_of, vocabulary_frame
+from tests.features.slow import (
+    DAY,
+    ages_before,
+    by_user,
+    items_frame,
+    log_frame,
+    random_log,
+    tuples_of,
+    vocabulary_frame,
+)
 from tests.storage.frames import rows_of
 
 DS = DAY + timedelta(days=11)
@@ -72,6 +81,10 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(
     expected = tuples_of(rows, windows(DS, given), given, chance)
     found = sequences(spark, rows, given=given)
     assert rows_of(build_tuples(found, given)) == in_order(expected)
+    events = by_user(rows)
+    for row in expected:
+        row[n.HISTORY_AGES] = ages_before(events[row[n.USER_ID]], row[n.TARGET_TIME], length)
+    assert rows_of(build_tuples(found, given, ages=True)) == in_order(expected)
     counted = count_targets(found, DS, given)
     assert counted.kept == dict(Counter(row[n.SPLIT] for row in expected))
     first = windows(DS, given)["train"].first
