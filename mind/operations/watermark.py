@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pyarrow.fs as fs
-
 from mind.errors import BadInput, MindError
+from mind.storage.places import opened, uri_of
 
 
 class NotYet(MindError):
@@ -28,12 +26,12 @@ def check_complete(watermark: str, ds: date, time_zone: str) -> str:
     Raises:
         NotYet: the moment is before the end of `ds`, or the file is not there yet.
         BadInput: the file holds no moment.
+        MindError: the store cannot be reached.
     """
     end = datetime.combine(ds + timedelta(days=1), time(), ZoneInfo(time_zone))
     if not watermark:
         return "ingest.watermark is empty: the log is taken as complete"
-    uri = watermark if "://" in watermark else Path(watermark).resolve().as_uri()
-    system, path = fs.FileSystem.from_uri(uri)
+    system, path = opened(uri_of(watermark))
     try:
         with system.open_input_stream(path) as stream:
             text = stream.read().decode("utf-8", errors="replace").strip()

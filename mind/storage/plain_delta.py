@@ -17,6 +17,7 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from mind.errors import BrokenPromise, MindError
+from mind.storage.places import opened
 from mind.storage.tuple_files import table_uri
 from mind.tables import Contract
 
@@ -35,7 +36,7 @@ def read_plainly(root: str, contract: Contract) -> pa.Table:
         BrokenPromise: its log has a hole.
     """
     uri = table_uri(root, contract.name)
-    system, path = fs.FileSystem.from_uri(uri)
+    system, path = opened(uri)
     live: dict[str, Action] = {}
     for action in _actions(system, path, uri):
         if "add" in action:

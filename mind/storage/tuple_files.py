@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as fs
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mind.errors import BrokenPromise, MindError
+from mind.storage.places import opened, unreachable, uri_of
 from mind.tables.manifest import Manifest
 
 
@@ -22,16 +21,15 @@ def night_folder(root: str, ds: date) -> str:
 
 
 def table_uri(root: str, name: str) -> str:
-    """The URI of a folder in the lake; a plain path becomes absolute, so that every process opens the same."""
-    root = root if "://" in root else Path(root).resolve().as_uri()
-    return f"{root.rstrip('/')}/{name}"
+    """The URI of a folder in the lake."""
+    return f"{uri_of(root).rstrip('/')}/{name}"
 
 
 def read_manifest(root: str, ds: date) -> Manifest:
     """The manifest of the night.
 
     Raises:
-        MindError: there is none, or it is no manifest.
+        MindError: there is none, it is no manifest, or the store cannot be reached.
     """
     found = find_manifest(root, ds)
     if found is None:
@@ -44,15 +42,17 @@ def find_manifest(root: str, ds: date) -> Manifest | None:
     """The manifest of the night; None where it made no tuples, as a night that keeps its champion need not.
 
     Raises:
-        MindError: what is there is no manifest.
+        MindError: what is there is no manifest, or the store cannot be reached.
     """
     uri = _manifest(root, ds)
-    system, path = fs.FileSystem.from_uri(uri)
+    system, path = opened(uri)
     try:
         with system.open_input_stream(path) as stream:
             return Manifest.model_validate(json.loads(stream.read()))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreachable(uri, error) from error
     except (ValueError, ValidationError) as error:
         raise MindError(f"{uri} is no manifest ({error}); run build_tuples --ds {ds} again") from error
 
@@ -77,7 +77,7 @@ def read_catalogue(manifest: Manifest) -> pa.Table:
     """
     tables = []
     for file in manifest.catalogue:
-        system, path = fs.FileSystem.from_uri(file.url)
+        system, path = opened(file.url)
         table = pq.read_table(path, filesystem=system, partitioning=None)
         if table.num_rows != file.rows:
             raise BrokenPromise(
