@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from mind.errors import BadInput, MindError
-from mind.storage.places import opened, uri_of
+from mind.storage.places import opened, reached, uri_of
 
 
 class NotYet(MindError):
@@ -33,19 +33,19 @@ def check_complete(watermark: str, ds: date, time_zone: str) -> str:
         return "ingest.watermark is empty: the log is taken as complete"
     system, path = opened(uri_of(watermark))
     try:
-        with system.open_input_stream(path) as stream:
+        with reached(watermark), system.open_input_stream(path) as stream:
             text = stream.read().decode("utf-8", errors="replace").strip()
     except FileNotFoundError as error:
         raise NotYet(f"{watermark} does not exist yet; the log of {ds} is not complete") from error
     try:
-        reached = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        reached = None
-    if reached is None or reached.tzinfo is None:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         raise BadInput(
             f"{watermark} holds {text[:60]!r}; it must hold one moment with its zone, for example "
             f"{end.isoformat()}. Mend what writes it."
         )
-    if reached < end:
-        raise NotYet(f"the log is complete up to {reached.isoformat()}; {ds} ends at {end.isoformat()}")
-    return f"the log is complete up to {reached.isoformat()}"
+    if moment < end:
+        raise NotYet(f"the log is complete up to {moment.isoformat()}; {ds} ends at {end.isoformat()}")
+    return f"the log is complete up to {moment.isoformat()}"

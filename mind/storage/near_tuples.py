@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
-from mind.errors import BrokenPromise, told_of_full_disk
-from mind.storage.places import opened, unreachable
+from mind.errors import BrokenPromise
+from mind.storage.places import opened, reached
 from mind.tables.manifest import Manifest, TupleFile
 
 log = logging.getLogger("mind")
@@ -89,14 +89,11 @@ def _copy(file: TupleFile, place: Path) -> None:
     part = place.with_suffix(".part")
     remedy = "run build_tuples again"
     try:
-        fs.copy_files(path, str(part), system, fs.LocalFileSystem(), chunk_size=CHUNK, use_threads=False)
+        with reached(file.url):
+            fs.copy_files(path, str(part), system, fs.LocalFileSystem(), chunk_size=CHUNK, use_threads=False)
         rows = pq.read_metadata(part).num_rows
     except FileNotFoundError as error:
         raise BrokenPromise(f"{file.url} is not there, and the manifest names it; {remedy}") from error
-    except OSError as error:
-        if told_of_full_disk(error):
-            raise
-        raise unreachable(file.url, error) from error
     except pa.ArrowException as error:
         raise BrokenPromise(f"{file.url} cannot be read: {error}; {remedy}") from error
     if rows != file.rows:

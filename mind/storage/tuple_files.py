@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mind.errors import BrokenPromise, MindError
-from mind.storage.places import opened, unreachable, uri_of
+from mind.storage.places import opened, reached, uri_of
 from mind.tables.manifest import Manifest
 
 
@@ -47,12 +47,10 @@ def find_manifest(root: str, ds: date) -> Manifest | None:
     uri = _manifest(root, ds)
     system, path = opened(uri)
     try:
-        with system.open_input_stream(path) as stream:
+        with reached(uri), system.open_input_stream(path) as stream:
             return Manifest.model_validate(json.loads(stream.read()))
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise unreachable(uri, error) from error
     except (ValueError, ValidationError) as error:
         raise MindError(f"{uri} is no manifest ({error}); run build_tuples --ds {ds} again") from error
 
@@ -74,11 +72,13 @@ def read_catalogue(manifest: Manifest) -> pa.Table:
 
     Raises:
         BrokenPromise: it has other rows than the manifest says.
+        MindError: the store cannot be reached.
     """
     tables = []
     for file in manifest.catalogue:
         system, path = opened(file.url)
-        table = pq.read_table(path, filesystem=system, partitioning=None)
+        with reached(file.url):
+            table = pq.read_table(path, filesystem=system, partitioning=None)
         if table.num_rows != file.rows:
             raise BrokenPromise(
                 f"{file.url} has {table.num_rows} rows, the manifest of {manifest.ds} says {file.rows}; "

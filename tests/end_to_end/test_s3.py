@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +15,20 @@ from mind.errors import MindError
 from mind.operations.nights import publications
 from mind.storage.jar_pins import S3
 from mind.storage.jars import S3_FOLDER, ensure
+from mind.storage.near_tuples import near
+from mind.storage.tuple_files import night_folder, read_manifest
+from mind.storage.tuple_writer import replace_manifest
+from mind.tables import names as n
+from mind.tables.manifest import Manifest
+from mind.training.loader import read_split
 from tests.end_to_end.object_store import LAKE, PROGRAM, Store, object_store, remote_world
 from tests.end_to_end.world import DS, World, content
+from tests.training.small_night import DS as NIGHT
+from tests.training.small_night import write_night
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(PROGRAM is None, reason="no S3 server here: make .venv-s3/.ready"),
+    pytest.mark.skipif(not PROGRAM.exists(), reason="no S3 server here; `make .venv-s3/.ready` installs one"),
 ]
 
 
@@ -54,3 +64,71 @@ def test_a_night_on_s3_equals_a_night_on_a_disk(
     (held,) = publications(LAKE)
     assert held.seen
     assert held.ds == DS
+
+
+class Reader:
+    """A process that reads a night's training rows near by, and goes on when it is let go."""
+
+    def __init__(self, scratch: Path) -> None:
+        words = [sys.executable, str(Path(__file__).with_name("near_reader.py")), LAKE, NIGHT.isoformat(), str(scratch)]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def told(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def let_go(self) -> None:
+        self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def night(tmp_path: Path, store: Store) -> str:
+    """A small night's tuples in the store; what a reader of its training rows tells."""
+    manifest = write_night(tmp_path / "night")
+    here = (tmp_path / "night" / "lake").as_uri()
+    fs.copy_files(here, LAKE)
+    there = Manifest.model_validate_json(manifest.model_dump_json().replace(here, LAKE))
+    replace_manifest(f"{night_folder(LAKE, NIGHT)}/manifest.json", there)
+    targets = read_split(manifest, "train", [n.TARGET])[n.TARGET]
+    return f"{len(targets)} rows, {targets.sum()}"
+
+
+def test_ranks_of_a_node_copy_once_and_what_a_killed_one_left_is_used_and_swept(
+    tmp_path: Path, store: Store, night: str
+) -> None:
+    scratch, name = tmp_path / "scratch", "train-0.parquet"
+    ranks = [Reader(scratch) for _ in range(3)]
+    assert [rank.told() for rank in ranks] == [night] * 3
+    assert store.requests("GET", name) == 1
+    ranks[0].kill()
+    for rank in ranks[1:]:
+        assert len(list(scratch.glob("*/train/*.parquet"))) == 2
+        rank.let_go()
+    assert [path.name for path in scratch.iterdir()] == ["copying"]
+    alone = Reader(scratch)
+    assert alone.told() == night
+    alone.kill()
+    again = Reader(scratch)
+    assert again.told() == night
+    assert store.requests("GET", name) == 2
+    again.let_go()
+    assert [path.name for path in scratch.iterdir()] == ["copying"]
+
+
+def test_a_store_that_gives_no_answer_is_told_with_its_remedy(tmp_path: Path, store: Store, night: str) -> None:
+    manifest = read_manifest(LAKE, NIGHT)
+    store.process.kill()
+    store.process.wait()
+    told = r"s3://mind/lake/\S+ cannot be opened: .*AWS_ENDPOINT_URL"
+    with pytest.raises(MindError, match=told):
+        read_manifest(LAKE, NIGHT)
+    with pytest.raises(MindError, match=told):
+        publications(LAKE)
+    with pytest.raises(MindError, match=told), near(manifest, str(tmp_path / "scratch"), "train"):
+        pytest.fail("nothing could be copied")
+    assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["copying"]
