@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from pyspark.sql import SparkSession
 
 from mind.errors import MindError
 from mind.operations.nights import publications
+from mind.storage import tuple_writer
 from mind.storage.jar_pins import S3
 from mind.storage.jars import S3_FOLDER, ensure
 from mind.storage.near_tuples import near
+from mind.storage.places import opened, replace_file
 from mind.storage.tuple_files import night_folder, read_manifest
 from mind.storage.tuple_writer import replace_manifest
 from mind.tables import names as n
@@ -118,6 +121,17 @@ def test_ranks_of_a_node_copy_once_and_what_a_killed_one_left_is_used_and_swept(
     assert store.requests("GET", name) == 2
     again.let_go()
     assert [path.name for path in scratch.iterdir()] == ["copying"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_folder_of_objects_is_swept_by_the_time_in_its_name() -> None:
+    folder = night_folder(LAKE, NIGHT)
+    for attempt in ("attempt-1-1", f"attempt-{time.time_ns()}-2", "attempt-3-3"):
+        replace_file(f"{folder}/{attempt}/part.parquet", b"x")
+    tuple_writer._sweep(folder, f"{folder}/attempt-3-3")
+    system, path = opened(folder)
+    left = [info.base_name.split("-")[2] for info in system.get_file_info(fs.FileSelector(path))]
+    assert sorted(left) == ["2", "3"]
 
 
 def test_a_store_that_gives_no_answer_is_told_with_its_remedy(tmp_path: Path, store: Store, night: str) -> None:
