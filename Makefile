@@ -1,4 +1,4 @@
-# `make` lists the targets. What is installed lies in .venv, .venv-airflow and .jars, what a run makes in build.
+# `make` lists the targets. What is installed lies in .venv, .venv-airflow, .venv-s3 and .jars, what a run makes in build.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 DS ?= 2011-12-08
@@ -34,9 +34,9 @@ setup: .venv/.ready jars  ## install what is locked (about 6 GB) and resolve Del
 	@$(BIN)/uv pip check -q --python $(BIN)/python
 	@touch $@
 
-jars: .venv/.ready  ## resolve Delta's JARs, or take them from JARS_FROM=directory
+jars: .venv/.ready  ## resolve Delta's JARs, or take them from JARS_FROM=directory; S3=1: those for a lake at s3://
 	@$(PYTHON) mind/preflight.py
-	@$(BIN)/python -m mind.storage.jars $(if $(JARS_FROM),--from $(JARS_FROM))
+	@$(BIN)/python -m mind.storage.jars $(if $(S3),--s3) $(if $(JARS_FROM),--from $(JARS_FROM))
 
 demo: setup  ## one night on the bundled Online Retail log
 	@$(BIN)/python -m mind.launch night --ds 2011-12-08 --config conf/demo.toml
@@ -70,6 +70,13 @@ doctor: setup  ## versions, paths, and one row through all packages: CONFIG=...
 	@pwd > .venv-airflow/lib/python3.11/site-packages/mind-checkout.pth
 	@touch $@
 
+# An S3 server for the tests, in an environment of its own: moto needs an older python-dateutil than ours.
+.venv-s3/.ready: requirements-s3.lock .venv/.ready
+	@rm -f $@
+	@test -x .venv-s3/bin/python || $(PYTHON) -m venv .venv-s3
+	@$(BIN)/uv pip install -q --python .venv-s3/bin/python --compile-bytecode --require-hashes -r requirements-s3.lock
+	@touch $@
+
 airflow: setup .venv-airflow/.ready  ## Airflow in an environment of its own, standalone: CONFIG=...
 	@mkdir -p build/airflow
 	@AIRFLOW_HOME=$(CURDIR)/build/airflow AIRFLOW__CORE__DAGS_FOLDER=$(CURDIR)/airflow_dags \
@@ -98,7 +105,7 @@ quality: setup  ## all methods on three logs, three seeds, into build/quality.js
 test: setup lint  ## lint, then the fast tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-slow: setup .venv-airflow/.ready  ## the long tests
+test-slow: setup .venv-airflow/.ready .venv-s3/.ready  ## the long tests
 	@$(BIN)/python -m pytest -m slow
 
 lint: .venv/.ready  ## ruff and mypy
@@ -123,6 +130,8 @@ lock: .venv/.ready  ## pin what pyproject.toml asks for, with hashes
 		--no-emit-find-links --custom-compile-command 'make lock' -q -o requirements-bench.lock
 	@$(BIN)/uv pip compile --group pyproject.toml:airflow --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' -q -o requirements-airflow.lock
+	@$(BIN)/uv pip compile --group pyproject.toml:s3 --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command 'make lock' -q -o requirements-s3.lock
 
 clean:  ## remove build, and nothing else
 	rm -rf build

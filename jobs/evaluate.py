@@ -1,6 +1,7 @@
 """Challenger, test tuples -> metrics beside popularity, and beside the champion."""
 
 from mind.launch import Run, job
+from mind.storage.near_tuples import near
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.tracking.registry import Registry
 from mind.training.assessment import Assessment, assess
@@ -10,9 +11,9 @@ from mind.training.night import by_position
 @job("evaluate")
 def main(run: Run) -> None:
     config = run.config
-    manifest = read_manifest(config.lake.root, run.ds)
-    counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
-    assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
+    with near(read_manifest(config.lake.root, run.ds), config.lake.scratch, "test") as manifest:
+        counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
+        assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
     assess(assessment, Registry(config.tracking), run.ds)
 
 

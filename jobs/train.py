@@ -1,6 +1,7 @@
 """Tuples -> MLflow run, model version. Started by torchrun, one process a rank."""
 
 from mind.launch import Run, job
+from mind.storage.near_tuples import near
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.tracking.lineage import resolved
 from mind.tracking.registry import Registry
@@ -11,11 +12,12 @@ from mind.training.session import train_and_register
 @job("train")
 def main(run: Run) -> None:
     config = run.config
-    manifest = read_manifest(config.lake.root, run.ds)
-    night = night_of(manifest, read_catalogue(manifest))
+    held = read_manifest(config.lake.root, run.ds)
     registry = Registry(config.tracking)
     settings = resolved(dict(config))
-    train_and_register(night, run.ds, registry, config.model, config.training, config.evaluation, settings)
+    with near(held, config.lake.scratch, "train", "validation") as manifest:
+        night = night_of(manifest, read_catalogue(manifest))
+        train_and_register(night, run.ds, registry, config.model, config.training, config.evaluation, settings)
 
 
 if __name__ == "__main__":

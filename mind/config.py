@@ -29,6 +29,7 @@ class LakeSection(Section):
         pattern=r"^(\w+(\.\w+)?)?$", description="schema or catalog.schema that names the tables too; empty: paths only"
     )
     time_zone: str = Field(description="IANA time zone in which `ds` is a day")
+    scratch: str = Field(min_length=1, description="folder of each node for copies of the tuples of a lake at s3://")
 
     _zone = field_validator("time_zone")(known_zone)
 

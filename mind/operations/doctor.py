@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import pyarrow.fs as fs
-
 from mind.config import Config
-from mind.errors import first_line
+from mind.errors import MindError, first_line
 from mind.preflight import JAVA, PYTHON, Unfit, find_java, java_major
-from mind.storage.jars import FOLDER, JARS, fault
+from mind.storage.jar_pins import DELTA
+from mind.storage.jars import FOLDER, fault
+from mind.storage.places import opened
 from mind.storage.tuple_files import table_uri
 
 PACKAGES = ("pyspark", "delta-spark", "petastorm", "pyarrow", "torch", "faiss-cpu", "mlflow")
@@ -78,7 +78,7 @@ def _packages(project: Path) -> Iterator[Finding]:
 
 
 def _jars() -> Iterator[Finding]:
-    for jar in JARS:
+    for jar in DELTA.jars:
         wrong = fault(jar, FOLDER / jar.file)
         yield Finding(what=jar.artefact, found=wrong or "as pinned", remedy="make jars" if wrong else "")
 
@@ -93,14 +93,14 @@ def _places(config: Config) -> Iterator[Finding]:
         try:
             _write_and_delete(place)
             yield Finding(what=key, found=f"{place} can be written")
-        except (OSError, ValueError) as error:
+        except (OSError, MindError) as error:
             reason = first_line(error)
             yield Finding(what=key, found=f"{place} cannot be written: {reason}", remedy=f"mend it or change {key}")
 
 
 def _write_and_delete(place: str) -> None:
     name = f".doctor-{uuid.uuid4().hex}"
-    system, path = fs.FileSystem.from_uri(table_uri(place, name))
+    system, path = opened(table_uri(place, name))
     system.create_dir(path.rpartition("/")[0], recursive=True)
     with system.open_output_stream(path) as stream:
         stream.write(b"x")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pyarrow.fs as fs
-
 from mind.errors import BadInput, MindError
+from mind.storage.places import opened, reached, uri_of
 
 
 class NotYet(MindError):
@@ -28,26 +26,26 @@ def check_complete(watermark: str, ds: date, time_zone: str) -> str:
     Raises:
         NotYet: the moment is before the end of `ds`, or the file is not there yet.
         BadInput: the file holds no moment.
+        MindError: the store cannot be reached.
     """
     end = datetime.combine(ds + timedelta(days=1), time(), ZoneInfo(time_zone))
     if not watermark:
         return "ingest.watermark is empty: the log is taken as complete"
-    uri = watermark if "://" in watermark else Path(watermark).resolve().as_uri()
-    system, path = fs.FileSystem.from_uri(uri)
+    system, path = opened(uri_of(watermark))
     try:
-        with system.open_input_stream(path) as stream:
+        with reached(watermark), system.open_input_stream(path) as stream:
             text = stream.read().decode("utf-8", errors="replace").strip()
     except FileNotFoundError as error:
         raise NotYet(f"{watermark} does not exist yet; the log of {ds} is not complete") from error
     try:
-        reached = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        reached = None
-    if reached is None or reached.tzinfo is None:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         raise BadInput(
             f"{watermark} holds {text[:60]!r}; it must hold one moment with its zone, for example "
             f"{end.isoformat()}. Mend what writes it."
         )
-    if reached < end:
-        raise NotYet(f"the log is complete up to {reached.isoformat()}; {ds} ends at {end.isoformat()}")
-    return f"the log is complete up to {reached.isoformat()}"
+    if moment < end:
+        raise NotYet(f"the log is complete up to {moment.isoformat()}; {ds} ends at {end.isoformat()}")
+    return f"the log is complete up to {moment.isoformat()}"

@@ -1,6 +1,7 @@
-"""Delta's two JARs: resolved once with Spark's own resolver, checked against pinned checksums, then local for ever.
+"""JARs: resolved once with Spark's own resolver, checked against pinned checksums, then local for ever.
 
-python -m mind.storage.jars                    resolve into .jars
+python -m mind.storage.jars                    resolve Delta's two into .jars
+python -m mind.storage.jars --s3               resolve those for a lake at s3:// into .jars/s3
 python -m mind.storage.jars --from DIRECTORY   take them from a local directory instead (no network)
 """
 
@@ -13,43 +14,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from mind.errors import MindError
 from mind.launch import environment
 from mind.preflight import Unfit
+from mind.storage.jar_pins import DELTA, S3, Jar, JarSet
 
 FOLDER = Path(".jars")
+S3_FOLDER = FOLDER / "s3"
 PATIENCE_S = 120
-
-EXCLUDED = (
-    "org.*:*,com.*:*,net.*:*,javax.*:*,jakarta.*:*,commons-*:*,ch.*:*,dev.*:*,"
-    "io.netty:*,io.unitycatalog:*,io.delta:delta-kernel-*"
-)
-"""What Delta's POM names beside the two: Spark has it already, or path tables do not need it (164 MB)."""
-
-
-@dataclass(frozen=True)
-class Jar:
-    """One pinned artefact."""
-
-    artefact: str
-    sha256: str
-
-    @property
-    def file(self) -> str:
-        _, name, version = self.artefact.split(":")
-        return f"{name}-{version}.jar"
-
-
-JARS = (
-    Jar(
-        "io.delta:delta-spark_4.0_2.13:4.4.0",
-        "49e899667168b9412f83cbe894ce264107d7b896d6c5e12edca4e216845c1104",
-    ),
-    Jar("io.delta:delta-storage:4.4.0", "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc"),
-)
 
 
 def fault(jar: Jar, file: Path) -> str | None:
@@ -71,25 +45,25 @@ def take(jar: Jar, source: Path, folder: Path) -> None:
     part.replace(folder / jar.file)
 
 
-def resolve(scratch: Path) -> Path:
+def resolve(scratch: Path, wanted: JarSet = DELTA) -> Path:
     """The folder into which Spark's resolver brought the JARs.
 
     Raises:
         MindError: the resolver failed or did not answer in time.
     """
-    names = ",".join(jar.artefact for jar in JARS)
+    names = ",".join(jar.artefact for jar in wanted.jars)
     words = ["spark-submit", "--class", "none", "--conf", f"spark.jars.packages={names}"]
-    words += ["--conf", f"spark.jars.excludes={EXCLUDED}", "--conf", f"spark.jars.ivy={scratch}"]
+    words += ["--conf", f"spark.jars.excludes={wanted.excluded}", "--conf", f"spark.jars.ivy={scratch}"]
     words += ["--master", "local[1]", "spark-internal"]
     remedy = (
-        "Check the network and its proxy (ivy reads JAVA_TOOL_OPTIONS), or put both JARs into a directory and run: "
-        "make jars JARS_FROM=/that/directory"
+        "Check the network and its proxy (ivy reads JAVA_TOOL_OPTIONS), or put the JARs into a directory and run: "
+        f"make jars JARS_FROM=/that/directory{' S3=1' if wanted is S3 else ''}"
     )
     try:
         told = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise MindError(f"{names} could not be resolved within {PATIENCE_S} s. {remedy}") from error
-    if not all((scratch / "jars" / brought(jar)).exists() for jar in JARS):
+    if not all((scratch / "jars" / brought(jar)).exists() for jar in wanted.jars):
         why = [line for line in (told.stdout + told.stderr).splitlines() if "not found" in line or "ERROR" in line]
         raise MindError(f"{names} could not be resolved: {'; '.join(why[:3]) or 'no answer'}. {remedy}")
     return scratch / "jars"
@@ -100,21 +74,27 @@ def brought(jar: Jar) -> str:
     return f"{jar.artefact.split(':')[0]}_{jar.file}"
 
 
-def ensure(folder: Path = FOLDER, local: Path | None = None) -> None:
-    """Both JARs in `folder`, checked; from `local` if given, else resolved."""
-    if local is None and not any(fault(jar, folder / jar.file) for jar in JARS):
+def ensure(folder: Path = FOLDER, local: Path | None = None, wanted: JarSet = DELTA) -> None:
+    """The JARs in `folder`, checked; from `local` if given, else resolved.
+
+    Raises:
+        MindError: they cannot be resolved, or are not the pinned ones.
+    """
+    if local is None and not any(fault(jar, folder / jar.file) for jar in wanted.jars):
         return
     with tempfile.TemporaryDirectory() as scratch:
-        source = local or resolve(Path(scratch))
-        for jar in JARS:
+        source = local or resolve(Path(scratch), wanted)
+        for jar in wanted.jars:
             take(jar, source / (jar.file if local else brought(jar)), folder)
 
 
 def main() -> None:
     flags = argparse.ArgumentParser(prog="python -m mind.storage.jars", allow_abbrev=False)
-    flags.add_argument("--from", dest="local", type=Path, help="directory that holds both JARs")
+    flags.add_argument("--from", dest="local", type=Path, help="directory that holds the JARs")
+    flags.add_argument("--s3", action="store_true", help="those that Spark needs for s3://, into .jars/s3")
+    given = flags.parse_args()
     try:
-        ensure(local=flags.parse_args().local)
+        ensure(*((S3_FOLDER, given.local, S3) if given.s3 else (FOLDER, given.local, DELTA)))
     except (MindError, Unfit) as error:
         sys.exit(f"mind: {error}")
 

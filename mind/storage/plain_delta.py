@@ -17,6 +17,7 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from mind.errors import BrokenPromise, MindError
+from mind.storage.places import opened, reached
 from mind.storage.tuple_files import table_uri
 from mind.tables import Contract
 
@@ -31,11 +32,17 @@ def read_plainly(root: str, contract: Contract) -> pa.Table:
     """The rows of the table as readers see it now, in the contract's columns.
 
     Raises:
-        MindError: the table does not exist, or uses a feature of Delta that only Spark reads here.
+        MindError: the table does not exist, uses a feature of Delta that only Spark reads here, or lies in a store
+            that cannot be reached.
         BrokenPromise: its log has a hole.
     """
     uri = table_uri(root, contract.name)
-    system, path = fs.FileSystem.from_uri(uri)
+    with reached(uri):
+        return _read(uri, contract)
+
+
+def _read(uri: str, contract: Contract) -> pa.Table:
+    system, path = opened(uri)
     live: dict[str, Action] = {}
     for action in _actions(system, path, uri):
         if "add" in action:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as fs
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mind.errors import BrokenPromise, MindError
+from mind.storage.places import opened, reached, uri_of
 from mind.tables.manifest import Manifest
 
 
@@ -22,16 +21,15 @@ def night_folder(root: str, ds: date) -> str:
 
 
 def table_uri(root: str, name: str) -> str:
-    """The URI of a folder in the lake; a plain path becomes absolute, so that every process opens the same."""
-    root = root if "://" in root else Path(root).resolve().as_uri()
-    return f"{root.rstrip('/')}/{name}"
+    """The URI of a folder in the lake."""
+    return f"{uri_of(root).rstrip('/')}/{name}"
 
 
 def read_manifest(root: str, ds: date) -> Manifest:
     """The manifest of the night.
 
     Raises:
-        MindError: there is none, or it is no manifest.
+        MindError: there is none, it is no manifest, or the store cannot be reached.
     """
     found = find_manifest(root, ds)
     if found is None:
@@ -44,12 +42,12 @@ def find_manifest(root: str, ds: date) -> Manifest | None:
     """The manifest of the night; None where it made no tuples, as a night that keeps its champion need not.
 
     Raises:
-        MindError: what is there is no manifest.
+        MindError: what is there is no manifest, or the store cannot be reached.
     """
     uri = _manifest(root, ds)
-    system, path = fs.FileSystem.from_uri(uri)
+    system, path = opened(uri)
     try:
-        with system.open_input_stream(path) as stream:
+        with reached(uri), system.open_input_stream(path) as stream:
             return Manifest.model_validate(json.loads(stream.read()))
     except FileNotFoundError:
         return None
@@ -74,11 +72,13 @@ def read_catalogue(manifest: Manifest) -> pa.Table:
 
     Raises:
         BrokenPromise: it has other rows than the manifest says.
+        MindError: the store cannot be reached.
     """
     tables = []
     for file in manifest.catalogue:
-        system, path = fs.FileSystem.from_uri(file.url)
-        table = pq.read_table(path, filesystem=system, partitioning=None)
+        system, path = opened(file.url)
+        with reached(file.url):
+            table = pq.read_table(path, filesystem=system, partitioning=None)
         if table.num_rows != file.rows:
             raise BrokenPromise(
                 f"{file.url} has {table.num_rows} rows, the manifest of {manifest.ds} says {file.rows}; "

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.storage.audit import content_fingerprint, promised_columns
+from mind.storage.places import opened
 from mind.storage.tuple_files import night_folder, read_manifest, table_uri
 from mind.storage.tuple_writer import replace_manifest
 from mind.tables import CATALOGUE, TUPLES
@@ -29,7 +30,7 @@ def forget_in_tuples(spark: SparkSession, root: str, user_id: str) -> int:
 
     A training that reads these files at the same moment fails and is started again.
     """
-    system, path = fs.FileSystem.from_uri(table_uri(root, "tuples"))
+    system, path = opened(table_uri(root, "tuples"))
     infos = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     nights = sorted(info.base_name.removeprefix("ds=") for info in infos if info.base_name.startswith("ds="))
     rows = sum(_forget_in_night(spark, root, night, user_id) for night in nights)
@@ -55,7 +56,7 @@ def _frame(spark: SparkSession, files: list[TupleFile]) -> DataFrame:
 
 def _forget_in_night(spark: SparkSession, root: str, night: str, user_id: str) -> int:
     folder = night_folder(root, date.fromisoformat(night))
-    system, path = fs.FileSystem.from_uri(folder)
+    system, path = opened(folder)
     if system.get_file_info(f"{path}/manifest.json").type == fs.FileType.NotFound:
         # No tuples yet, or the rest of a run that was stopped: nobody reads it.
         system.delete_dir_contents(path)
@@ -73,7 +74,7 @@ def _forget_in_night(spark: SparkSession, root: str, night: str, user_id: str) -
 
 def _without(file: TupleFile, user_id: str) -> TupleFile:
     """The file, or a new one beside it without the user's rows; row groups stay what they are."""
-    system, path = fs.FileSystem.from_uri(file.url)
+    system, path = opened(file.url)
     held = pq.ParquetFile(system.open_input_file(path))
     groups = [held.read_row_group(number) for number in range(held.num_row_groups)]
     kept = [group.filter(pc.not_equal(group[n.USER_ID], pa.scalar(user_id))) for group in groups]
@@ -94,7 +95,7 @@ def _without(file: TupleFile, user_id: str) -> TupleFile:
 def _sweep(system: fs.FileSystem, path: str, manifest: Manifest) -> None:
     """Delete every Parquet file of the night that the manifest does not name, with its checksum file."""
     files = [*manifest.catalogue, *(file for held in manifest.splits.values() for file in held)]
-    named = {fs.FileSystem.from_uri(file.url)[1] for file in files}
+    named = {opened(file.url)[1] for file in files}
     for info in system.get_file_info(fs.FileSelector(path, recursive=True)):
         if info.is_file and info.base_name.endswith(".parquet") and info.path not in named:
             system.delete_file(info.path)

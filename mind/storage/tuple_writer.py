@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from datetime import datetime as moment
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from mind.errors import BrokenPromise
 from mind.storage.audit import check_rows, content_fingerprint, promised_columns
+from mind.storage.places import opened, replace_file
 from mind.storage.tuple_files import night_folder
 from mind.tables import CATALOGUE, TUPLES
 from mind.tables import names as n
@@ -101,7 +102,7 @@ def write_lists(frame: DataFrame, path: str, *partitions: str) -> None:
 
 def _written(folder: str) -> list[TupleFile]:
     """The Parquet files in a folder, in the order of their names, with the rows that their footers state."""
-    system, path = fs.FileSystem.from_uri(folder)
+    system, path = opened(folder)
     infos = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     names = sorted(info.base_name for info in infos if info.base_name.endswith(".parquet"))
     return [
@@ -112,18 +113,17 @@ def _written(folder: str) -> list[TupleFile]:
 
 def replace_manifest(uri: str, manifest: Manifest) -> None:
     """Let a new manifest count from now on, in one move."""
-    system, path = fs.FileSystem.from_uri(uri)
-    part = f"{path}.{os.getpid()}"
-    with system.open_output_stream(part) as stream:
-        # Without the defaults, which stand for options that are off: their manifests stay as they were.
-        stream.write(json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1).encode())
-    system.move(part, path)
+    # Without the defaults, which stand for options that are off: their manifests stay as they were.
+    replace_file(uri, json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1).encode())
 
 
 def _sweep(folder: str, keep: str) -> None:
-    system, path = fs.FileSystem.from_uri(folder)
+    system, path = opened(folder)
     now = moment.now().astimezone()
     for info in system.get_file_info(fs.FileSelector(path)):
-        old = info.mtime is not None and now - info.mtime > KEEP
-        if old and info.base_name.startswith("attempt-") and not keep.endswith(info.base_name):
+        if not info.base_name.startswith("attempt-") or keep.endswith(info.base_name):
+            continue
+        # A store of objects has no folders, and so no time of one: there the name tells when the attempt began.
+        began = info.mtime or moment.fromtimestamp(int(info.base_name.split("-")[1]) / 1e9, UTC)
+        if now - began > KEEP:
             system.delete_dir(info.path)

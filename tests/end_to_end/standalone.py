@@ -66,7 +66,7 @@ class Cluster:
 @contextmanager
 def standalone(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     """Start it; at the end nothing of it is left."""
-    port, page = _free_port(), _free_port()
+    port, page = free_port(), free_port()
     address = ["--host", "127.0.0.1"]
     started = [_start(folder, "master", f"{DEPLOY}.master.Master", *address, "--port", port, "--webui-port", page)]
     try:
@@ -118,6 +118,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
