@@ -83,7 +83,7 @@ with DAG(
     )
     keep = EmptyOperator(task_id="keep_champion")
     tuples = nights.spark("build_tuples", "build_tuples")
-    judge = nights.python("judge", "evaluate", "compare")
+    judge = nights.judge("judge")
     serve = nights.spark(
         "serve",
         *("embed_items", "embed_users", "retrieve", "publish"),

@@ -2,6 +2,7 @@
 
 from mind.launch import Run, job
 from mind.report.side_by_side import print_comparison
+from mind.serving.evaluation import night_rows
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.tracking.promotion import judge, promote, record
 from mind.tracking.registry import Registry
@@ -17,7 +18,7 @@ def main(run: Run) -> None:
     others = challengers(registry, run.asked["versions"])
     manifest = read_manifest(config.lake.root, run.ds)
     counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
-    assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
+    assessment = Assessment(night_rows(manifest, counts_V, tie_order_V, config.evaluation))
     found = compare(assessment, manifest, registry, others, config.evaluation, config.promotion)
     verdicts = judge(found, config.promotion)
     print_comparison(record(found, verdicts))

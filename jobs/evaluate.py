@@ -1,6 +1,7 @@
 """Challenger, test tuples -> metrics beside popularity, and beside the champion."""
 
 from mind.launch import Run, job
+from mind.serving.evaluation import night_rows
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.tracking.registry import Registry
 from mind.training.assessment import Assessment, assess
@@ -12,7 +13,7 @@ def main(run: Run) -> None:
     config = run.config
     manifest = read_manifest(config.lake.root, run.ds)
     counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
-    assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
+    assessment = Assessment(night_rows(manifest, counts_V, tie_order_V, config.evaluation))
     assess(assessment, Registry(config.tracking), run.ds)
 
 

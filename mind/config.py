@@ -143,6 +143,7 @@ class EvaluationSection(Section):
     filter_seen: bool = Field(
         description="items of a row's history do not compete, and rows whose target is one of them do not count"
     )
+    on_spark: bool = Field(description="Spark's executors score the test rows, in the same blocks as one process would")
 
     @model_validator(mode="after")
     def _main_is_measured(self) -> EvaluationSection:

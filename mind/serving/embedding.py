@@ -111,8 +111,8 @@ def _user_worker(name: str) -> Callable[[Batches], Batches]:
 
 
 def _interests(model: MIND, batch: pa.RecordBatch) -> pa.RecordBatch:
-    history_BL = known_history(_matrix(batch[n.HISTORY]), model.architecture.feature_sizes[0])
-    profile_BP = known_profile(_matrix(batch[n.PROFILE]), model.architecture.profile_sizes)
+    history_BL = known_history(matrix(batch[n.HISTORY]), model.architecture.feature_sizes[0])
+    profile_BP = known_profile(matrix(batch[n.PROFILE]), model.architecture.profile_sizes)
     found = model.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP))
     active_BK = found.active_BK.numpy()
     count_B = active_BK.sum(axis=1).astype(np.int32)
@@ -137,7 +137,7 @@ def _model(name: str) -> MIND:
     return load(received(name))[0]
 
 
-def _matrix(lists: pa.Array) -> NDArray[np.int32]:
+def matrix(lists: pa.Array) -> NDArray[np.int32]:
     """An Arrow column of equally long lists as [B, length]."""
     flat: NDArray[np.int32] = lists.flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(lists), -1)

@@ -24,7 +24,7 @@ from mind.tables.manifest import Manifest
 from mind.tracking.promotion import CAPSULE_COSINE, LATENCY, MERGED_SHARE, POPULARITY, SIZE, Comparison
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 from mind.training.assessment import Assessment, step_of
-from mind.training.loader import TENSORS, Columns, read_split
+from mind.training.loader import TENSORS, Columns, read_first
 
 REPETITIONS = 3
 
@@ -58,7 +58,7 @@ def compare(
     """Measure popularity, the champion and the others on the same rows, and log what each showed with its run."""
     champion = registry.by_alias(CHAMPION)
     versions = [*([] if champion is None else [champion]), *others]
-    rows = {name: values[: promotion.sample_rows] for name, values in read_split(manifest, "test", TENSORS).items()}
+    rows = read_first(manifest, "test", TENSORS, promotion.sample_rows)
     metrics = {POPULARITY: assessment.metrics(POPULARITY)}
     for version in versions:
         folder = registry.folder(version)
