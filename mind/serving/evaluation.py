@@ -73,7 +73,8 @@ class SpreadRows:
         self.yardstick, self._manifest = yardstick, manifest
         section = yardstick.section
         self._rows = split_rows(spark, manifest, "test", (*TENSORS, n.USER_ID))
-        told = collected(self._rows.mapInArrow(_teller(section.filter_seen), TOLD), manifest, "test")
+        asked = self._rows.select(PLACE, n.USER_ID, n.HISTORY, n.TARGET)
+        told = collected(asked.mapInArrow(_teller(section.filter_seen), TOLD), manifest, "test")
         place = told[PLACE].to_numpy()
         order_R = np.argsort(place)
         order_R = order_R[told[_COUNTS].to_numpy()[order_R]]
@@ -97,7 +98,8 @@ class SpreadRows:
         model = None if folder is None else send(spark, folder, "model")
         # A number of its own, so that Spark joins no small partitions: rows are small beside what is done with them.
         tasks = int(str(spark.conf.get("spark.sql.shuffle.partitions")))
-        placed = self._rows.mapInArrow(_placer(self._first_places, section.filter_seen), BLOCKS)
+        asked = self._rows.select(PLACE, *TENSORS)
+        placed = asked.mapInArrow(_placer(self._first_places, section.filter_seen), BLOCKS)
         blocks = placed.repartition(tasks, _BLOCK).sortWithinPartitions(PLACE)
         found = blocks.mapInArrow(_scorer(model, self._catalogue, section), FOUND).persist()
         try:

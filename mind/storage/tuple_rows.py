@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import reduce
 from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -52,10 +52,10 @@ def collected(told: DataFrame, manifest: Manifest, split: str) -> pa.Table:
     """
     with _readable(manifest, split):
         table = told.toArrow()
-    files = manifest.splits[split]
-    rows_F = np.bincount(table[PLACE].to_numpy() // _FILE, minlength=len(files))
-    for file, rows in zip(files, rows_F.tolist(), strict=True):
-        file.check_rows(rows)
+    told_of = pc.value_counts(pc.divide(table[PLACE], pa.scalar(_FILE))).to_pylist()
+    rows = {group["values"]: group["counts"] for group in told_of}
+    for number, file in enumerate(manifest.splits[split]):
+        file.check_rows(rows.get(number, 0))
     return table
 
 

@@ -30,7 +30,7 @@ from tests.training.small_night import manifest_of
 ITEMS, LENGTH, COUNTRIES = 62, 9, 3
 """Rows of the item table; so 60 positions."""
 ROWS_OF_FILES = (41, 0, 37, 23)
-BATCH = 8
+BATCH = 3
 
 
 def nearly_equal_items() -> MIND:
@@ -41,7 +41,7 @@ def nearly_equal_items() -> MIND:
         feature_sizes=[ITEMS],
         profile_sizes=[COUNTRIES],
         history_length=LENGTH,
-        dimension=65,
+        dimension=100,
         interests=3,
         hidden_sizes=(12,),
         seed=3,
@@ -122,9 +122,10 @@ def test_spark_says_what_one_process_says_whatever_the_partitions(
     save(nearly_equal_items(), model, {})
     wanted = told(Assessment(HeldRows(manifest, stick)), model)
     assert ("diversity_at_5" in wanted[1], wanted[0]["rows"] < sum(ROWS_OF_FILES)) == (True, filter_seen)
+    spread = SpreadRows(small_pieces, manifest, stick)
     for partitions in (1, 3, 7):
         small_pieces.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        assert told(Assessment(SpreadRows(small_pieces, manifest, stick)), model) == wanted, partitions
+        assert told(Assessment(spread), model) == wanted, partitions
 
 
 def test_what_is_missing_is_refused_as_one_process_refuses_it(tmp_path: Path, spark: SparkSession) -> None:
