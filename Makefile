@@ -45,7 +45,7 @@ night: setup  ## one night: DS=YYYY-MM-DD CONFIG=conf/yours.toml
 	@$(BIN)/python -m mind.launch night --ds $(DS) --config $(CONFIG)
 
 compare: setup  ## challengers beside the champion on a night's test rows: DS=... (VERSIONS=3,5,7) CONFIG=...
-	@$(BIN)/python jobs/compare.py --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
+	@$(BIN)/python -m mind.cli compare --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
 
 show: setup  ## print the command lines of a night: DS=... CONFIG=...
 	@$(BIN)/python -m mind.launch show $$($(BIN)/python -c "from mind.launch import STEPS; print(*STEPS)") --ds $(DS) --config $(CONFIG)

@@ -86,7 +86,7 @@ with DAG(
     )
     keep = EmptyOperator(task_id="keep_champion")
     tuples = nights.spark("build_tuples", "build_tuples")
-    judge = nights.python("judge", "evaluate", "compare")
+    judge = nights.judge("judge")
     serve = nights.spark(
         "serve",
         *(name for name in SERVING if name in steps),

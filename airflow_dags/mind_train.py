@@ -28,4 +28,4 @@ with DAG(
     tags=["mind"],
 ) as dag:
     tuples = nights.spark("build_tuples", "build_tuples")
-    tuples >> nights.train("train") >> nights.python("judge", "evaluate", "compare")
+    tuples >> nights.train("train") >> nights.judge("judge")

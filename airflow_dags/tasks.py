@@ -166,6 +166,11 @@ class Nights:
             words = command(steps, DS, self.files)
         return _plain(task_id, words, env={"MIND_RUN_ID": "{{ run_id }}"}, pool=POOL, **kwargs)
 
+    def judge(self, task_id: str) -> BaseOperator:
+        """Evaluation and comparison, on Spark where the configuration says so."""
+        make = self.spark if self.config.evaluation.on_spark else self.python
+        return make(task_id, "evaluate", "compare")
+
     def wait_for_log(self, task_id: str) -> BashSensor:
         """Until the day's log is complete by its own watermark; between two looks the task holds no worker."""
         configs = [word for file in self.files for word in ("--config", str(file))]

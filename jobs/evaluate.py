@@ -1,6 +1,7 @@
 """Challenger, test tuples -> metrics beside popularity, and beside the champion."""
 
 from mind.launch import Run, job
+from mind.serving.evaluation import night_rows
 from mind.storage.near_tuples import near
 from mind.storage.tuple_files import read_catalogue, read_manifest
 from mind.tracking.registry import Registry
@@ -11,9 +12,10 @@ from mind.training.night import by_position
 @job("evaluate")
 def main(run: Run) -> None:
     config = run.config
-    with near(read_manifest(config.lake.root, run.ds), config.lake.scratch, "test") as manifest:
-        counts_V, tie_order_V = by_position(manifest, read_catalogue(manifest))
-        assessment = Assessment(manifest, counts_V, tie_order_V, config.evaluation)
+    night = read_manifest(config.lake.root, run.ds)
+    counts_V, tie_order_V = by_position(night, read_catalogue(night))
+    with near(night, config.lake.scratch, "test") as copied:
+        assessment = Assessment(night_rows(night, copied, counts_V, tie_order_V, config.evaluation))
     assess(assessment, Registry(config.tracking), run.ds)
 
 

@@ -6,6 +6,7 @@ mind ready --ds 2011-12-08                exit code 0 where the day's log is com
 mind rollback --ds 2011-12-08             readers see again what they saw before the last publish
 mind maintain --ds 2011-12-08             fewer files, no old versions
 mind explain USER                         history, interests, candidates of one user; --item: why it is absent
+mind compare --ds 2011-12-08              challengers beside the champion on a night's test rows; --versions: which
 mind replay OTHER --ds 2011-12-08         two tables of candidates against what users did afterwards
 mind forget USER                          delete a person from every table
 mind doctor                               versions, paths, and one row through all packages
@@ -24,7 +25,7 @@ from mind.errors import MindError
 from mind.launch import command, environment
 from mind.preflight import Unfit
 from mind.redaction import redacted
-from mind.steps import OPERATIONS, configuration_flags, day
+from mind.steps import JOBS, OPERATIONS, configuration_flags, day
 
 Given = argparse.Namespace
 
@@ -59,7 +60,7 @@ def _doctor(given: Given, config: Config) -> str:
 
 def _job(given: Given, config: Config) -> str:
     """Run the operation's job; its exit code is ours."""
-    operation = OPERATIONS[given.verb]
+    operation = JOBS[given.verb]
     ds = getattr(given, "ds", None)
     if operation.of_a_day and ds is None:
         ds = _newest(config)
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     at.add_argument("--at", type=_moment, metavar="MOMENT", help="as if it were this moment; without it: now")
     ready = verb("ready", "exit code 0 where the day's log is complete, 99 where not yet", _ready)
     ready.add_argument("--ds", type=day, required=True, metavar="YYYY-MM-DD", help="the day")
-    for operation in OPERATIONS.values():
+    for operation in (JOBS["compare"], *OPERATIONS.values()):
         child = verb(operation.name, operation.does, _doctor if operation.name == "doctor" else _job)
         if operation.of_a_day:
             newest = operation.name == "explain"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mind.operating import LogsSection, MaintenanceSection, ScheduleSection
-from mind.recommending import GatesSection, ItemCfSection, RetrievalSection
+from mind.recommending import GatesSection, ItemCfSection, PromotionSection, RetrievalSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
 DEFAULT_FILE = Path("conf/default.toml")
@@ -149,28 +149,13 @@ class EvaluationSection(Section):
     filter_seen: bool = Field(
         description="items of a row's history do not compete, and rows whose target is one of them do not count"
     )
+    on_spark: bool = Field(description="Spark's executors score the test rows, in the same blocks as one process would")
 
     @model_validator(mode="after")
     def _main_is_measured(self) -> EvaluationSection:
         if self.main_cutoff not in self.cutoffs:
             raise ValueError(f"main_cutoff {self.main_cutoff} is not one of cutoffs {list(self.cutoffs)}")
         return self
-
-
-class PromotionSection(Section):
-    """What a challenger must show to take the champion's place, on the same test rows."""
-
-    minimum_gain: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        description="HitRate@main_cutoff: the 95 % interval of the difference must lie above it"
-    )
-    coverage_loss: Share = Field(description="share of the champion's coverage of the catalogue that may be lost")
-    capsule_cosine_rise: Scale = Field(description="by which the mean cosine of the capsules may exceed the champion's")
-    merged_share_rise: Share = Field(
-        description="by which the share of users with nearly equal capsules may exceed the champion's"
-    )
-    size_ratio: Scale = Field(description="bytes of the model's files over those of the champion's, at most")
-    latency_ratio: Scale = Field(description="ms per user of interests over the champion's, at most")
-    sample_rows: Positive = Field(description="test rows on which capsules and latency are measured")
 
 
 class TrackingSection(Section):

@@ -98,15 +98,15 @@ def command(
     Raises:
         MindError: training is one of several steps and none of them is Spark's: nothing can hold them together.
     """
-    runners = {JOBS[step].runner for step in steps}
+    config = load(files, overrides)
+    runners = {JOBS[step].started_by(config.evaluation.on_spark) for step in steps}
     if len(steps) > 1 and "torchrun" in runners and "spark" not in runners:
         raise MindError(f"{', '.join(steps)} cannot share one application; start them one by one")
     if "spark" in runners:
         return submission(steps, ds, files, overrides, asked).words
     tail = [*_script(steps), *job_flags(ds, files, overrides, asked)]
     if runners == {"torchrun"}:
-        processes = load(files, overrides).training.processes
-        return ["torchrun", "--standalone", f"--nproc-per-node={processes}", *tail]
+        return ["torchrun", "--standalone", f"--nproc-per-node={config.training.processes}", *tail]
     return ["python", *tail]
 
 
@@ -175,14 +175,14 @@ def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
     return wrap
 
 
-def applications(steps: Iterable[str], *, shared: bool) -> list[list[str]]:
+def applications(steps: Iterable[str], *, shared: bool, on_spark: bool = False) -> list[list[str]]:
     """The steps grouped into applications.
 
-    Neighbours with the same runner share one, training stands alone. With `shared` the Spark application of the first
-    Spark step lasts until the last one, and what lies between runs inside it or, as training does, beside it.
+    Neighbours with the same runner (`on_spark` as in [evaluation]) share one, training stands alone. With `shared` the
+    Spark application of the first Spark step lasts until the last one; what lies between runs in it, training beside.
     """
-    groups = [list(names) for _, names in groupby(steps, key=lambda name: JOBS[name].runner)]
-    spark = [place for place, names in enumerate(groups) if JOBS[names[0]].runner == "spark"]
+    groups = [list(names) for _, names in groupby(steps, key=lambda name: JOBS[name].started_by(on_spark))]
+    spark = [place for place, names in enumerate(groups) if JOBS[names[0]].started_by(on_spark) == "spark"]
     if not shared or len(spark) < 2:
         return groups
     first, last = spark[0], spark[-1]
@@ -208,7 +208,8 @@ def run(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequen
     """Run the steps in order; the first failure ends the program with its exit code."""
     started = time.monotonic()
     os.environ |= environment()  # one run id for all of them
-    for names in applications(steps, shared=load(files, overrides).spark.one_application):
+    config = load(files, overrides)
+    for names in applications(steps, shared=config.spark.one_application, on_spark=config.evaluation.on_spark):
         if len(names) == 1:  # several are announced one by one, by jobs/chain.py
             announce(names[0], time.monotonic() - started)
         try:
@@ -232,11 +233,11 @@ def main() -> None:
     night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion")
     given = flags.parse_args()
     try:
+        config = load(given.config, given.overrides)
         if given.verb == "night":
-            method = load(given.config, given.overrides).retrieval.method
-            given.steps = night_steps(method, trains=not given.skip)
+            given.steps = night_steps(config.retrieval.method, trains=not given.skip)
         if given.verb == "show":
-            for names in applications(given.steps, shared=False):
+            for names in applications(given.steps, shared=False, on_spark=config.evaluation.on_spark):
                 words = command(names, given.ds, given.config, given.overrides)
                 sys.stdout.write(redacted(shlex.join(words)) + "\n")
         else:

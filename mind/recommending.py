@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mind.sections import Count, Positive, Section, Share
+from mind.sections import Count, Positive, Scale, Section, Share
 
 
 class RetrievalSection(Section):
@@ -58,6 +58,22 @@ class ItemCfSection(Section):
         description="weight of a behaviour relative to the one after it"
     )
     history_length: Positive = Field(description="a user's last behaviours whose neighbours are scored")
+
+
+class PromotionSection(Section):
+    """What a challenger must show to take the champion's place, on the same test rows."""
+
+    minimum_gain: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="HitRate@main_cutoff: the 95 % interval of the difference must lie above it"
+    )
+    coverage_loss: Share = Field(description="share of the champion's coverage of the catalogue that may be lost")
+    capsule_cosine_rise: Scale = Field(description="by which the mean cosine of the capsules may exceed the champion's")
+    merged_share_rise: Share = Field(
+        description="by which the share of users with nearly equal capsules may exceed the champion's"
+    )
+    size_ratio: Scale = Field(description="bytes of the model's files over those of the champion's, at most")
+    latency_ratio: Scale = Field(description="ms per user of interests over the champion's, at most")
+    sample_rows: Positive = Field(description="test rows on which capsules and latency are measured")
 
 
 class GatesSection(Section):

@@ -21,6 +21,12 @@ class Step:
     """Whether it takes `--ds`."""
     asks: Mapping[str, str] = field(default_factory=dict)
     """Further flags, each with its help; one whose help begins with "optional" may be left out."""
+    evaluates: bool = False
+    """Whether it scores test rows, which `evaluation.on_spark` makes Spark's work."""
+
+    def started_by(self, on_spark: bool) -> str:
+        """Its runner where `evaluation.on_spark` is so."""
+        return "spark" if self.evaluates and on_spark else self.runner
 
 
 STEPS: dict[str, Step] = {
@@ -30,12 +36,18 @@ STEPS: dict[str, Step] = {
         Step(name="build_vocabulary", runner="spark", does="behaviours -> vocabulary, items, users"),
         Step(name="build_tuples", runner="spark", does="behaviours -> tuples (Parquet, manifest)"),
         Step(name="train", runner="torchrun", does="tuples -> MLflow run, model version"),
-        Step(name="evaluate", runner="python", does="challenger, test tuples -> metrics beside popularity"),
+        Step(
+            name="evaluate",
+            runner="python",
+            does="challenger, test tuples -> metrics beside popularity",
+            evaluates=True,
+        ),
         Step(
             name="compare",
             runner="python",
             does="challengers, champion -> verdict by the rules of [promotion], alias",
             asks={"versions": "optional: numbers of the challengers, 3,5,7; without it: the newest version"},
+            evaluates=True,
         ),
         Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
         Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),

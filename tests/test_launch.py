@@ -145,6 +145,7 @@ _beside_spark = st.lists(st.sampled_from(list(STEPS)), min_size=1, max_size=4).m
 _together = _beside_spark | st.just(["evaluate", "compare"])
 OVERRIDES = [
     "training.epochs=1",
+    "evaluation.on_spark=true",
     "lake.root=/a b/c'd",
     "model.hidden_sizes=[8, 4]",
     "report.folder=x=y",
@@ -165,6 +166,8 @@ def test_a_rendered_command_is_read_back_by_the_job_as_it_was_meant(
 
 def test_each_runner_gets_what_the_configuration_says() -> None:
     assert command(["evaluate"], DS)[:2] == ["python", "jobs/evaluate.py"]
+    spread = command(["evaluate", "compare"], DS, [], ["evaluation.on_spark=true"])
+    assert (spread[0], spread[-4:]) == ("spark-submit", ["--ds", "2011-12-08", "--set", "evaluation.on_spark=true"])
     train = command(["train"], DS, [], ["training.processes=4"])
     assert train[:4] == ["torchrun", "--standalone", "--nproc-per-node=4", "jobs/train.py"]
     spark = command(["ingest", "build_vocabulary"], DS, [], ["spark.driver_memory=3g"])
@@ -185,6 +188,15 @@ def test_a_night_is_one_application_where_it_may_be_held_and_four_where_not() ->
         ["train"],
         ["evaluate", "compare"],
         ["embed_items", "embed_users", "retrieve", "publish", "report"],
+    ]
+    assert applications(STEPS, shared=False, on_spark=True) == [
+        ["ingest", "build_vocabulary", "build_tuples"],
+        ["train"],
+        ["evaluate", "compare", "embed_items", "embed_users", "retrieve", "publish", "report"],
+    ]
+    assert applications(["train", "evaluate", "compare"], shared=True, on_spark=True) == [
+        ["train"],
+        ["evaluate", "compare"],
     ]
     served = [name for name in STEPS if name not in ("train", "evaluate", "compare")]
     assert applications(served, shared=False) == [served]

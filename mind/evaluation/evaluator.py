@@ -16,6 +16,7 @@ from mind.evaluation.recommended_lists import list_diversity
 
 TARGET = "target_position"
 EXCLUDED = "excluded_positions"
+NO_ROWS = "there are no rows to evaluate; check the split and the filters before it"
 
 Batch = Mapping[str, NDArray[Any]]
 
@@ -112,7 +113,7 @@ def _ranked(
             yield block, scores_BV, ranks_B
             done += len(ranks_B)
     if not done:
-        raise ValueError("there are no rows to evaluate; check the split and the filters before it")
+        raise ValueError(NO_ROWS)
     if expected_rows is not None and done != expected_rows:
         raise ValueError(f"{done} rows came, {expected_rows} were expected; check what reads the batches")
 

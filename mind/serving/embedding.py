@@ -127,11 +127,11 @@ def _user_worker(name: str) -> Callable[[Batches], Batches]:
 
 
 def _interests(model: MIND, batch: pa.RecordBatch) -> pa.RecordBatch:
-    history_BL = known_history(_matrix(batch[n.HISTORY]), model.architecture.feature_sizes[0])
-    profile_BP = known_profile(_matrix(batch[n.PROFILE]), model.architecture.profile_sizes)
+    history_BL = known_history(matrix(batch[n.HISTORY]), model.architecture.feature_sizes[0])
+    profile_BP = known_profile(matrix(batch[n.PROFILE]), model.architecture.profile_sizes)
     given, age_BL = [n.HISTORY, n.HISTORY_LENGTH, n.PROFILE], None
     if model.architecture.behaviour_time:
-        given, age_BL = [*given, n.HISTORY_AGES], torch.from_numpy(_matrix(batch[n.HISTORY_AGES]).copy())
+        given, age_BL = [*given, n.HISTORY_AGES], torch.from_numpy(matrix(batch[n.HISTORY_AGES]).copy())
     found = model.infer(torch.from_numpy(history_BL), torch.from_numpy(profile_BP), age_BL=age_BL)
     active_BK = found.active_BK.numpy()
     count_B = active_BK.sum(axis=1).astype(np.int32)
@@ -156,7 +156,7 @@ def _model(name: str) -> MIND:
     return load(received(name))[0]
 
 
-def _matrix(lists: pa.Array) -> NDArray[Any]:
+def matrix(lists: pa.Array) -> NDArray[Any]:
     """An Arrow column of equally long lists as [B, length]."""
     flat: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(lists), -1)

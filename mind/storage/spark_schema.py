@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
@@ -10,10 +12,12 @@ from pyspark.sql.types import StructField, StructType
 from mind.tables import Contract
 
 
-def spark_schema(contract: Contract) -> StructType:
-    """The schema of the table, with the meaning of each column as its comment."""
+def spark_schema(contract: Contract, names: Collection[str] | None = None) -> StructType:
+    """The schema of the table, or of those of its columns (optional ones too) that are named, with the meaning of each
+    as its comment."""
+    every = (*contract.columns, *contract.optional)
     fields = []
-    for column in contract.columns:
+    for column in contract.columns if names is None else [column for column in every if column.name in names]:
         comment = f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
         kind = from_arrow_type(column.type, prefer_timestamp_ntz=True)
         fields.append(StructField(column.name, kind, not column.required, {"comment": comment}))

@@ -19,6 +19,11 @@ class TupleFile(_Frozen):
     url: str
     rows: int
 
+    def check_rows(self, read: int) -> None:
+        """Raises BrokenPromise unless a reader of the whole file saw as many rows."""
+        if read != self.rows:
+            raise BrokenPromise(f"{self.url} gave {read} rows, the manifest has {self.rows}; run build_tuples again")
+
 
 class Manifest(_Frozen):
     """Written last: a night's tuples exist when it does, and consist of exactly these files."""
@@ -62,6 +67,14 @@ class Manifest(_Frozen):
     def items(self) -> int:
         """Rows of the item table: padding, unknown and every item with an index."""
         return next(iter(self.item_features.values()))
+
+    def need_rows(self, split: str) -> None:
+        """Raises BrokenPromise where the split has no rows."""
+        if not self.rows(split):
+            raise BrokenPromise(
+                f"split {split} of {self.ds} has no rows (people of the split may have been forgotten since); run "
+                f"build_tuples --ds {self.ds} again"
+            )
 
     def check_rows(self, split: str, read: int) -> None:
         """Raises BrokenPromise unless a reader of the whole split saw every row once."""

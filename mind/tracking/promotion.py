@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from mind.config import PromotionSection
 from mind.errors import BrokenPromise, GateFailed
+from mind.recommending import PromotionSection
 from mind.tracking.lineage import code_and_environment
 from mind.tracking.registry import CHAMPION, PROMOTED_ON, Registry
 

@@ -1,6 +1,6 @@
 """Challenger, champion and popularity on the test days of one night: the same rows, the same evaluator.
 
-Shapes: R test rows, V items of the catalogue.
+Shapes: R test rows.
 """
 
 from __future__ import annotations
@@ -10,10 +10,6 @@ import re
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mind.config import EvaluationSection
 from mind.evaluation import (
     COLD,
     Measured,
@@ -22,27 +18,14 @@ from mind.evaluation import (
     gini,
     hit_values,
     length_buckets,
-    measure,
     paired_bootstrap,
     popularity_deciles,
     summary,
     top_share,
 )
-from mind.evaluation.evaluator import Scorer
-from mind.model import load
-from mind.tables import names as n
-from mind.tables.manifest import Manifest
 from mind.tracking.promotion import POPULARITY
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
-from mind.training.loader import Columns, columns_of, read_split
-from mind.training.scoring import (
-    FIRST_ITEM,
-    ModelScorer,
-    PopularityScorer,
-    check_fits,
-    evaluation_batches,
-    measured_rows,
-)
+from mind.training.yardstick import Rows
 
 log = logging.getLogger("mind")
 
@@ -55,47 +38,18 @@ def step_of(ds: date) -> int:
 
 
 class Assessment:
-    """The test rows of a night and what is needed to score them.
+    """What models, and popularity, reach on the test rows of a night."""
 
-    Args:
-        manifest: of the night.
-        counts_V: behaviours in the training days by catalogue position: the popularity baseline.
-        tie_order_V: place of each catalogue position in the order of item ids; ties in score go by it.
-        section: cutoffs, batch size, whether seen items are filtered.
-    """
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        counts_V: NDArray[np.int64],
-        tie_order_V: NDArray[np.int64],
-        section: EvaluationSection,
-    ) -> None:
-        held: Columns = read_split(manifest, "test", (*columns_of(manifest), n.USER_ID))
-        self._rows = measured_rows(held, section.filter_seen)
-        if section.filter_seen:
-            left_out = len(held[n.TARGET]) - len(self._rows[n.TARGET])
-            log.info("%s test rows left out: their target is in the history", f"{left_out:,}")
-        self._manifest = manifest
-        self._counts, self._ties, self._section = counts_V, tie_order_V, section
-        target_R = self._rows[n.TARGET][:, 0] - FIRST_ITEM
-        self._decile_R = popularity_deciles(counts_V, tie_order_V)[target_R]
-        self._length_R = length_buckets(np.count_nonzero(self._rows[n.HISTORY], axis=1))
-        self._found: dict[str, Measured] = {POPULARITY: self._measure(PopularityScorer(counts_V), None)}
+    def __init__(self, rows: Rows) -> None:
+        self._rows, stick = rows, rows.yardstick
+        self._section = stick.section
+        self._decile_R = popularity_deciles(stick.counts_V, stick.tie_order_V)[rows.target_R]
+        self._length_R = length_buckets(rows.length_R)
+        self._found: dict[str, Measured] = {POPULARITY: rows.measure(None)}
 
     def add(self, name: str, folder: Path) -> None:
-        """Measure the model in a folder under a name.
-
-        Raises:
-            BrokenPromise: the model takes behaviours' ages and the tuples have none.
-        """
-        model, _ = load(folder)
-        check_fits(model, self._manifest)
-        scorer = ModelScorer(model, len(self._counts))
-        vectors_VD = scorer.known_vectors_VD
-        # Lists that reach into what the model does not know have no diversity: those items have no vector.
-        reach = self._section.main_cutoff + self._rows[n.HISTORY].shape[1] * self._section.filter_seen
-        self._found[name] = self._measure(scorer, vectors_VD if len(vectors_VD) >= reach else None)
+        """Measure the model in a folder under a name."""
+        self._found[name] = self._rows.measure(folder)
 
     def metrics(self, name: str) -> dict[str, float]:
         """HitRate, NDCG and MRR at the cutoffs; at the main cutoff also what the lists hold, and HitRate by group.
@@ -125,21 +79,9 @@ class Assessment:
         """HitRate at the main cutoff of `name` minus that of `other`, with a 95 % interval over users."""
         at = self._section.main_cutoff
         ours, theirs = hit_values(self._found[name].ranks_R, at), hit_values(self._found[other].ranks_R, at)
-        found = paired_bootstrap(ours, theirs, groups=self._rows[n.USER_ID], seed=1)
+        found = paired_bootstrap(ours, theirs, groups=self._rows.user_R, seed=1)
         key = f"over_{other}_hit_rate_at_{at}"
         return {key: found.difference, f"{key}_low": found.low, f"{key}_high": found.high}
-
-    def _measure(self, scorer: Scorer, item_vectors_VD: NDArray[np.float32] | None) -> Measured:
-        return measure(
-            scorer,
-            evaluation_batches(self._rows, self._section.batch_size, self._section.filter_seen),
-            catalogue_size=len(self._counts),
-            list_length=self._section.main_cutoff,
-            item_vectors_VD=item_vectors_VD,
-            tie_order_V=self._ties,
-            expected_rows=len(self._rows[n.TARGET]),
-            block_rows=self._section.batch_size,
-        )
 
 
 def assess(assessment: Assessment, registry: Registry, ds: date) -> None:

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from mind.config import EvaluationSection, PromotionSection
+from mind.config import EvaluationSection
 from mind.errors import MindError
 from mind.features.fit import UNKNOWN, known_history, known_profile
 from mind.model import load, model_health
+from mind.recommending import PromotionSection
 from mind.tables import names as n
 from mind.tables.manifest import Manifest
 from mind.tracking.promotion import CAPSULE_COSINE, LATENCY, MERGED_SHARE, POPULARITY, SIZE, Comparison
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 from mind.training.assessment import Assessment, step_of
-from mind.training.loader import Columns, columns_of, read_split
+from mind.training.loader import Columns, columns_of, read_first
 from mind.training.scoring import ages_for
 
 REPETITIONS = 3
@@ -59,8 +60,7 @@ def compare(
     """Measure popularity, the champion and the others on the same rows, and log what each showed with its run."""
     champion = registry.by_alias(CHAMPION)
     versions = [*([] if champion is None else [champion]), *others]
-    held = read_split(manifest, "test", columns_of(manifest))
-    rows = {name: values[: promotion.sample_rows] for name, values in held.items()}
+    rows = read_first(manifest, "test", columns_of(manifest), promotion.sample_rows)
     metrics = {POPULARITY: assessment.metrics(POPULARITY)}
     for version in versions:
         folder = registry.folder(version)

@@ -64,8 +64,7 @@ def read_file(file: TupleFile, columns: Sequence[str]) -> Iterator[Columns]:
                     yield arrays
         except (OSError, pa.ArrowException) as error:
             raise BrokenPromise(f"{file.url} cannot be read: {error}; run build_tuples again") from error
-    if rows != file.rows:
-        raise BrokenPromise(f"{file.url} gave {rows} rows, the manifest has {file.rows}; run build_tuples again")
+    file.check_rows(rows)
 
 
 def read_split(manifest: Manifest, split: str, columns: Sequence[str]) -> Columns:
@@ -74,15 +73,28 @@ def read_split(manifest: Manifest, split: str, columns: Sequence[str]) -> Column
     Raises:
         BrokenPromise: rows are missing, or there are none.
     """
+    manifest.need_rows(split)
     groups = [group for file in manifest.splits[split] for group in read_file(file, columns)]
-    if not groups:
-        raise BrokenPromise(
-            f"split {split} of {manifest.ds} has no rows (people of the split may have been forgotten since); run "
-            f"build_tuples --ds {manifest.ds} again"
-        )
     joined = {name: np.concatenate([group[name] for group in groups]) for name in columns}
     manifest.check_rows(split, len(joined[columns[0]]))
     return joined
+
+
+def read_first(manifest: Manifest, split: str, columns: Sequence[str], rows: int) -> Columns:
+    """The first rows of a split, or all where it has fewer; no file is opened that is not needed.
+
+    Raises:
+        BrokenPromise: a file cannot be read, or the split has no rows.
+    """
+    manifest.need_rows(split)
+    groups: list[Columns] = []
+    held = 0
+    for group in (group for file in manifest.splits[split] for group in read_file(file, columns)):
+        groups.append(group)
+        held += len(group[columns[0]])
+        if held >= rows:
+            break
+    return {name: np.concatenate([group[name] for group in groups])[:rows] for name in columns}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,12 +78,31 @@ class PopularityScorer:
         return np.broadcast_to(self._counts, (len(batch[n.HISTORY]), len(self._counts)))
 
 
+def target_positions(rows: Columns) -> NDArray[np.int32]:
+    """The target's place in the catalogue."""
+    positions: NDArray[np.int32] = rows[n.TARGET][:, 0] - FIRST_ITEM
+    return positions
+
+
+def history_lengths(rows: Columns) -> NDArray[np.int64]:
+    """Behaviours in the history of each row."""
+    lengths: NDArray[np.int64] = np.count_nonzero(rows[n.HISTORY], axis=1)
+    return lengths
+
+
+def counted(rows: Columns, filter_seen: bool) -> NDArray[np.bool_]:
+    """Which rows count: all, or, where seen items are filtered, those whose target is not in the history itself."""
+    if not filter_seen:
+        return np.ones(len(rows[n.TARGET]), dtype=np.bool_)
+    return ~target_seen(rows[n.HISTORY], target_positions(rows))
+
+
 def measured_rows(rows: Columns, filter_seen: bool) -> Columns:
-    """The rows that count: all, or, where seen items are filtered, those whose target is not in the history itself."""
+    """The rows that count."""
     if not filter_seen:
         return rows
-    new = ~target_seen(rows[n.HISTORY], rows[n.TARGET][:, 0] - FIRST_ITEM)
-    return {name: values[new] for name, values in rows.items()}
+    kept = counted(rows, filter_seen)
+    return {name: values[kept] for name, values in rows.items()}
 
 
 def evaluation_batches(
@@ -91,7 +110,7 @@ def evaluation_batches(
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
     """Batches as the evaluator wants them: the target's catalogue position, history, its ages where the rows have them,
     and profile, and with filter_seen the positions of the history as exclusions."""
-    position = rows[n.TARGET][:, 0] - FIRST_ITEM
+    position = target_positions(rows)
     for start in range(0, len(position), batch_size):
         part = slice(start, start + batch_size)
         names = [name for name in (n.HISTORY, n.PROFILE, n.HISTORY_AGES) if name in rows]

@@ -144,3 +144,13 @@ def test_a_training_can_be_started_by_something_else(tmp_path: Path) -> None:
     assert task["kind"] == "Pod"
     assert task["timeout"] == 12 * 3600
     assert "jobs/train.py --ds 2011-12-08" in task["command"][0]
+
+
+def test_a_large_evaluation_is_sent_to_spark(tmp_path: Path, told: dict[str, Any]) -> None:
+    (tmp_path / "c.toml").write_text("[evaluation]\non_spark = true\n")
+    dags = parsed(tmp_path, MIND_CONFIG=str(tmp_path / "c.toml"))["dags"]
+    for name in ("mind_nightly", "mind_train"):
+        assert told["dags"][name]["tasks"]["judge"]["kind"] == "ProjectCommand"
+        judge = dags[name]["tasks"]["judge"]
+        assert (judge["kind"], judge["command"][0]) == ("ProjectSubmit", "jobs/chain.py")
+        assert "evaluate,compare" in judge["command"]

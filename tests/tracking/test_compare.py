@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import SparkSession
 
 from mind.config import load
 from mind.errors import MindError
 from mind.storage.tuple_files import read_catalogue
 from mind.tables.manifest import Manifest
 from mind.tracking.lineage import resolved
-from mind.tracking.promotion import RECORD
+from mind.tracking.promotion import LATENCY, RECORD
 from mind.tracking.registry import CHAMPION, Registry
 from mind.training.assessment import step_of
 from mind.training.comparison import challengers
@@ -114,6 +115,22 @@ def test_the_alias_moves_to_the_better_version_and_back(
     assert run is not None
     verdict = registry.read_json(run["run_id"], RECORD)["verdicts"]["2"]
     assert [rule["name"] for rule in verdict["rules"] if not rule["passed"]] == ["size_bytes"]
+
+
+@pytest.mark.slow
+def test_a_comparison_on_spark_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, registry: Registry, spark: SparkSession
+) -> None:
+    def judged(*more: str) -> tuple[dict[str, dict[str, float]], dict[str, list[float]]]:
+        compare(monkeypatch, folder, DS, "--versions=1,2", *more)
+        run = registry.newest_run("comparison", DS.isoformat())
+        assert run is not None
+        told = registry.read_json(run["run_id"], RECORD)
+        metrics = {name: dict(found) for name, found in told["metrics"].items()}
+        assert [found.pop(LATENCY, 0) > 0 for found in metrics.values()].count(True) == 2
+        return metrics, told["differences"]
+
+    assert judged("--set", "evaluation.on_spark=true") == judged()
 
 
 def test_a_version_says_what_it_was_made_from_and_by(folder: Path, registry: Registry) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mind.config import PromotionSection, TrackingSection
+from mind.config import TrackingSection
 from mind.errors import BrokenPromise, GateFailed
+from mind.recommending import PromotionSection
 from mind.tracking.promotion import POPULARITY, RECORD, Comparison, Verdict, judge, promote, promoted
 from mind.tracking.registry import CHALLENGER, CHAMPION, TRAINING_KEY, Registry, Version
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from mind.config import EvaluationSection
 from mind.errors import BrokenPromise
@@ -21,9 +22,10 @@ from mind.training.comparison import fitness
 from mind.training.loader import TENSORS, columns_of, read_split
 from mind.training.night import by_position, night_of
 from mind.training.scoring import ModelScorer, evaluation_batches
+from mind.training.yardstick import HeldRows, Yardstick
 from tests.training.small_night import manifest_of, write_file
 
-SECTION = EvaluationSection(cutoffs=(1, 2), main_cutoff=2, batch_size=2, filter_seen=False)
+SECTION = EvaluationSection(cutoffs=(1, 2), main_cutoff=2, batch_size=2, filter_seen=False, on_spark=False)
 COUNTS = np.array([5, 9, 5, 0])
 """Of the items 2 to 5: popularity ranks them 3, then 2 or 4 by item id, then 5."""
 TARGETS = [3, 4, 2, 5, 4]
@@ -51,6 +53,13 @@ def small_model(items: int, behaviour_time: bool = False) -> MIND:
     )
 
 
+def assessed(
+    manifest: Manifest, counts_V: NDArray[np.int64], ties_V: NDArray[np.int64], section: EvaluationSection = SECTION
+) -> Assessment:
+    stick = Yardstick(manifest=manifest, counts_V=counts_V, tie_order_V=ties_V, section=section)
+    return Assessment(HeldRows(manifest, stick))
+
+
 def catalogue(ids: list[str]) -> pa.Table:
     return pa.table(
         {
@@ -75,7 +84,7 @@ def test_popularity_hits_what_the_counts_say_and_ties_go_by_item_id(
     manifest: Manifest, ids: list[str], hits: tuple[float, float], ndcg_at_2: float
 ) -> None:
     counts_V, ties_V = by_position(manifest, catalogue(ids))
-    found = Assessment(manifest, counts_V, ties_V, SECTION).metrics(POPULARITY)
+    found = assessed(manifest, counts_V, ties_V).metrics(POPULARITY)
     assert found["rows"] == 5
     assert (found["hit_rate_at_1"], found["hit_rate_at_2"]) == pytest.approx(hits)
     assert found["ndcg_at_2"] == pytest.approx(ndcg_at_2)
@@ -105,7 +114,7 @@ def test_a_model_is_measured_as_a_loop_over_all_items_says_and_unknown_items_com
     with torch.no_grad():
         wanted = np.array(ranks_by_hand(model, history, known))
     save(model, tmp_path / "model", {})
-    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment = assessed(manifest, COUNTS, np.arange(4))
     assessment.add("model", tmp_path / "model")
     found = assessment.metrics("model")
     assert (found["hit_rate_at_1"], found["hit_rate_at_2"]) == pytest.approx(
@@ -125,7 +134,7 @@ def test_seen_items_do_not_compete_where_the_configuration_says_so(tmp_path: Pat
     night = manifest_of([], splits={"train": [], "validation": [], "test": [file]}, **facts)
     save(small_model(6), tmp_path / "model", {})
     filtered = SECTION.model_copy(update={"filter_seen": True})
-    found = {section.filter_seen: Assessment(night, COUNTS, np.arange(4), section) for section in (SECTION, filtered)}
+    found = {section.filter_seen: assessed(night, COUNTS, np.arange(4), section) for section in (SECTION, filtered)}
     # By popularity: 3, then 2, then 4, then 5. Without filter 4 has rank 3 for all and 2 has rank 2; with it 4 has
     # rank 1 after [2, 3] and 3 after [5], and 2 rank 1 after [3].
     assert found[False].metrics(POPULARITY)["rows"] == 4
@@ -140,7 +149,7 @@ def test_seen_items_do_not_compete_where_the_configuration_says_so(tmp_path: Pat
 
 def test_what_the_lists_hold_and_who_is_served_by_hand(tmp_path: Path, manifest: Manifest) -> None:
     """Popularity shows the items 3 and 2 to everybody; ranks of the targets are 1, 3, 2, 4, 3."""
-    told = Assessment(manifest, COUNTS, np.arange(4), SECTION).metrics(POPULARITY)
+    told = assessed(manifest, COUNTS, np.arange(4)).metrics(POPULARITY)
     assert told["coverage_at_2"] == 2 / 4
     assert told["gini_at_2"] == 1 / 2
     assert told["top_1_per_cent_share_at_2"] == 1 / 2
@@ -169,7 +178,7 @@ def test_diversity_is_that_of_the_models_own_vectors(tmp_path: Path, manifest: M
     """Of one known item no list of two can be made: then there is no diversity."""
     model = small_model(known)
     save(model, tmp_path / "model", {})
-    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment = assessed(manifest, COUNTS, np.arange(4))
     assessment.add("model", tmp_path / "model")
     found = assessment.metrics("model").get("diversity_at_2")
     if known == 3:
@@ -190,12 +199,12 @@ def test_a_model_of_ages_is_measured_with_them_and_refused_without(tmp_path: Pat
         model.behaviour_time.log_weight_A[20] = -60.0
     save(model, tmp_path / "model", {})
     with pytest.raises(BrokenPromise, match=r"24 buckets.*have none; run build_tuples .*behaviour_time=true"):
-        Assessment(manifest, COUNTS, np.arange(4), SECTION).add("model", tmp_path / "model")
+        assessed(manifest, COUNTS, np.arange(4)).add("model", tmp_path / "model")
     history, ages = [[2, 3], [5, 0], [4, 4], [3, 0], [2, 5]], [[20, 1], [1, 0], [20, 1], [1, 0], [20, 1]]
     targets = [[target] for target in TARGETS]
     file = write_file(tmp_path / "aged.parquet", history, [[1]] * 5, targets, group=2, ages=ages)
     aged = manifest.model_copy(update={"splits": {**manifest.splits, "test": [file]}, "age_buckets": 24})
-    assessment = Assessment(aged, COUNTS, np.arange(4), SECTION)
+    assessment = assessed(aged, COUNTS, np.arange(4))
     assessment.add("model", tmp_path / "model")
     with torch.no_grad():
         wanted = np.array(ranks_by_hand(model, history, 5, ages))
@@ -206,7 +215,7 @@ def test_a_model_of_ages_is_measured_with_them_and_refused_without(tmp_path: Pat
 
 def test_a_model_that_equals_itself_differs_by_nothing(tmp_path: Path, manifest: Manifest) -> None:
     save(small_model(6), tmp_path / "model", {})
-    assessment = Assessment(manifest, COUNTS, np.arange(4), SECTION)
+    assessment = assessed(manifest, COUNTS, np.arange(4))
     assessment.add("one", tmp_path / "model")
     assessment.add("two", tmp_path / "model")
     assert set(assessment.difference("one", "two").values()) == {0.0}

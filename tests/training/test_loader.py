@@ -10,7 +10,7 @@ import pytest
 from mind.errors import BrokenPromise
 from mind.tables import names as n
 from mind.tables.manifest import Manifest, TupleFile
-from mind.training.loader import TENSORS, Batch, TupleLoader, read_split
+from mind.training.loader import TENSORS, Batch, TupleLoader, read_first, read_split
 from tests.training.small_night import manifest_of, numbered
 
 ROWS = (53, 8, 40, 19, 1, 30)
@@ -137,6 +137,19 @@ def test_a_split_is_read_whole_in_the_order_of_its_files(manifest: Manifest) -> 
     found = read_split(manifest, "train", (*TENSORS, n.USER_ID))
     np.testing.assert_array_equal(found[n.TARGET][:, 0], np.arange(sum(ROWS)))
     assert found[n.USER_ID][:4].tolist() == ["u0", "u1", "u2", "u0"]
+
+
+def test_the_first_rows_are_those_of_the_whole_and_no_file_is_opened_for_more(tmp_path: Path) -> None:
+    night = manifest_of(numbered(tmp_path, (20, 30)))
+    whole = read_split(night, "train", TENSORS)
+    for rows in (1, 20, 23, 50, 60):
+        found = read_first(night, "train", TENSORS, rows)
+        for name in TENSORS:
+            np.testing.assert_array_equal(found[name], whole[name][:rows])
+    (tmp_path / "part-1.parquet").unlink()
+    assert len(read_first(night, "train", TENSORS, 20)[n.TARGET]) == 20
+    with pytest.raises(BrokenPromise, match=r"part-1.parquet cannot be read"):
+        read_first(night, "train", TENSORS, 21)
 
 
 def test_a_split_without_rows_is_refused_by_its_name_and_night() -> None:

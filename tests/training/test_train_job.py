@@ -11,6 +11,7 @@ from mind.storage.tuple_files import read_catalogue
 from mind.tracking.registry import CHALLENGER, TRAINING_KEY
 from mind.training.assessment import Assessment, assess, step_of
 from mind.training.night import by_position, training_key
+from mind.training.yardstick import HeldRows, Yardstick
 from tests.training.small_night import DS, Trained
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -63,7 +64,10 @@ def test_a_run_left_behind_is_marked_killed_and_those_of_others_are_left_alone(t
 
 def test_a_challenger_is_assessed_beside_popularity_under_the_step_of_the_night(trained: Trained) -> None:
     counts_V, ties_V = by_position(trained.manifest, read_catalogue(trained.manifest))
-    assessment = Assessment(trained.manifest, counts_V, ties_V, trained.config.evaluation)
+    yardstick = Yardstick(
+        manifest=trained.manifest, counts_V=counts_V, tie_order_V=ties_V, section=trained.config.evaluation
+    )
+    assessment = Assessment(HeldRows(trained.manifest, yardstick))
     assess(assessment, trained.registry, DS)
     logged = trained.registry.metrics(trained.registry.need(CHALLENGER).run_id, step_of(DS))
     assert logged["test_rows"] == logged["popularity_rows"] == 31
