@@ -51,16 +51,13 @@ STEPS: dict[str, Step] = {
         ),
         Step(name="embed_items", runner="spark", does="champion, items -> item_vectors"),
         Step(name="embed_users", runner="spark", does="champion, histories -> user_interests"),
-        Step(
-            name="retrieve",
-            runner="spark",
-            does="item_vectors, user_interests (or item neighbours) -> candidates_staged",
-        ),
+        Step(name="retrieve", runner="spark", does="item_vectors, user_interests -> candidates_staged"),
+        Step(name="retrieve_item_cf", runner="spark", does="behaviours, items -> candidates_staged, without a model"),
         Step(name="publish", runner="spark", does="candidates_staged, gates -> candidates, publications"),
         Step(name="report", runner="spark", does="every table -> the night's page and summary"),
     )
 }
-"""The night, in order."""
+"""What a night may consist of, in order; `night_steps` says which of them it does."""
 
 OPERATIONS: dict[str, Step] = {
     step.name: step
@@ -115,13 +112,14 @@ OPERATIONS: dict[str, Step] = {
 JOBS: dict[str, Step] = STEPS | OPERATIONS
 TRAINING = ("train", "evaluate", "compare")
 """What a night without training leaves out; the champion stays."""
-SERVING = ("embed_items", "embed_users", "retrieve", "publish")
-_FOR_A_MODEL = ("build_tuples", *TRAINING, "embed_items", "embed_users")
+SERVING = ("embed_items", "embed_users", "retrieve", "retrieve_item_cf", "publish")
+_WITH_A_MODEL = ("build_tuples", *TRAINING, "embed_items", "embed_users", "retrieve")
+_WITHOUT = ("retrieve_item_cf",)
 
 
 def night_steps(method: str, *, trains: bool = True) -> list[str]:
     """The steps of a night, in order, by `retrieval.method`: lists from item neighbours (item_cf) need no model."""
-    left_out = _FOR_A_MODEL if method == "item_cf" else () if trains else TRAINING
+    left_out = _WITH_A_MODEL if method == "item_cf" else (*_WITHOUT, *(() if trains else TRAINING))
     return [name for name in STEPS if name not in left_out]
 
 

@@ -140,6 +140,7 @@ def parsed(words: list[str], steps: list[str]) -> argparse.Namespace:
     return found
 
 
+NIGHT = night_steps("champion")
 _alone = st.sampled_from(list(STEPS)).map(lambda step: [step])
 _beside_spark = st.lists(st.sampled_from(list(STEPS)), min_size=1, max_size=4).map(lambda steps: ["ingest", *steps])
 _together = _beside_spark | st.just(["evaluate", "compare"])
@@ -176,20 +177,20 @@ def test_each_runner_gets_what_the_configuration_says() -> None:
 
 
 def test_a_night_is_one_application_where_it_may_be_held_and_four_where_not() -> None:
-    assert applications(STEPS, shared=True) == [list(STEPS)]
+    assert applications(NIGHT, shared=True) == [NIGHT]
     assert applications(["evaluate", "ingest", "report", "train"], shared=True) == [
         ["evaluate"],
         ["ingest", "report"],
         ["train"],
     ]
     assert applications(["ingest", "train"], shared=True) == [["ingest"], ["train"]]
-    assert applications(STEPS, shared=False) == [
+    assert applications(NIGHT, shared=False) == [
         ["ingest", "build_vocabulary", "build_tuples"],
         ["train"],
         ["evaluate", "compare"],
         ["embed_items", "embed_users", "retrieve", "publish", "report"],
     ]
-    assert applications(STEPS, shared=False, on_spark=True) == [
+    assert applications(NIGHT, shared=False, on_spark=True) == [
         ["ingest", "build_vocabulary", "build_tuples"],
         ["train"],
         ["evaluate", "compare", "embed_items", "embed_users", "retrieve", "publish", "report"],
@@ -198,16 +199,16 @@ def test_a_night_is_one_application_where_it_may_be_held_and_four_where_not() ->
         ["train"],
         ["evaluate", "compare"],
     ]
-    served = [name for name in STEPS if name not in ("train", "evaluate", "compare")]
+    served = [name for name in NIGHT if name not in ("train", "evaluate", "compare")]
     assert applications(served, shared=False) == [served]
 
 
-WITHOUT_A_MODEL = ["ingest", "build_vocabulary", "retrieve", "publish", "report"]
+WITHOUT_A_MODEL = ["ingest", "build_vocabulary", "retrieve_item_cf", "publish", "report"]
 
 
 def test_a_night_without_a_model_leaves_out_what_only_a_model_needs() -> None:
-    assert night_steps("champion") == list(STEPS)
-    assert night_steps("champion", trains=False) == [name for name in STEPS if name not in TRAINING]
+    assert [name for name in STEPS if name != "retrieve_item_cf"] == NIGHT
+    assert night_steps("champion", trains=False) == [name for name in NIGHT if name not in TRAINING]
     for trains in (True, False):
         assert night_steps("item_cf", trains=trains) == WITHOUT_A_MODEL
     assert applications(WITHOUT_A_MODEL, shared=False) == [WITHOUT_A_MODEL]
@@ -216,8 +217,8 @@ def test_a_night_without_a_model_leaves_out_what_only_a_model_needs() -> None:
 @pytest.mark.parametrize(
     ("words", "steps"),
     [
-        ([], list(STEPS)),
-        (["--skip", "train"], [name for name in STEPS if name not in TRAINING]),
+        ([], NIGHT),
+        (["--skip", "train"], [name for name in NIGHT if name not in TRAINING]),
         (["--set", "retrieval.method=item_cf"], WITHOUT_A_MODEL),
         (["--set", "retrieval.method=item_cf", "--skip", "train"], WITHOUT_A_MODEL),
     ],
@@ -241,11 +242,11 @@ def test_show_prints_commands_that_the_jobs_accept_and_runs_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     given_words = ["--ds", "2011-12-08", "--config", "conf/demo.toml", "--set", f"lake.root={tmp_path}/my lake"]
-    code, text = told(monkeypatch, capsys, "show", *STEPS, *given_words)
+    code, text = told(monkeypatch, capsys, "show", *NIGHT, *given_words)
     assert code == 0
     lines = [shlex.split(line) for line in text.splitlines()]
     assert [words[0] for words in lines] == ["spark-submit", "torchrun", "python", "spark-submit"]
-    for words, steps in zip(lines, applications(STEPS, shared=False), strict=True):
+    for words, steps in zip(lines, applications(NIGHT, shared=False), strict=True):
         found = parsed(words, steps)
         assert (found.ds, found.config) == (DS, [Path("conf/demo.toml")])
         assert found.overrides == [f"lake.root={tmp_path}/my lake"]
@@ -258,7 +259,7 @@ def test_an_unknown_step_is_refused_with_those_that_exist(
     code, text = told(monkeypatch, capsys, "run", "trian", "--ds", "2011-12-08")
     assert code == 2
     assert "'trian'" in text
-    assert all(step in text for step in STEPS)
+    assert all(step in text for step in NIGHT)
     with pytest.raises(SystemExit):
         chain_parser().parse_args(["--ds", "2011-12-08", "--steps", "ingest,trian"])
     assert "'trian' is no step" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mind.steps import JOBS, STEPS, chain_parser, parser
+from mind.steps import JOBS, OPERATIONS, chain_parser, night_steps, parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AIRFLOW = ROOT / ".venv-airflow" / "bin"
@@ -95,8 +95,8 @@ def test_every_rendered_command_is_read_by_the_jobs_own_parser(told: dict[str, A
             assert found.ds == date(2011, 12, 8)
             assert found.config == [Path("conf/demo.toml")]
             seen |= set(found.steps) if name == "chain" else {name}
-    nightly = {name for name, step in JOBS.items() if name in STEPS or (step.of_a_day and not step.asks)}
-    assert seen == nightly, "a step of the night is in no DAG"
+    beside = {name for name, step in OPERATIONS.items() if step.of_a_day and not step.asks}
+    assert seen == {*night_steps("champion"), *beside}, "a step of the night is in no DAG"
 
 
 def steps_of(task: dict[str, Any]) -> list[str]:
@@ -109,7 +109,7 @@ def test_a_night_without_a_model_never_trains_and_embeds_nothing(told: dict[str,
     assert told["branches"] == {"yes": "build_tuples", "no": "keep_champion"}
     (tmp_path / "c.toml").write_text('[retrieval]\nmethod = "item_cf"\n')
     without = parsed(tmp_path, MIND_CONFIG=str(tmp_path / "c.toml"))
-    assert steps_of(without["dags"]["mind_nightly"]["tasks"]["serve"]) == ["retrieve", "publish"]
+    assert steps_of(without["dags"]["mind_nightly"]["tasks"]["serve"]) == ["retrieve_item_cf", "publish"]
     assert without["branches"] == {"yes": "keep_champion", "no": "keep_champion"}
 
 

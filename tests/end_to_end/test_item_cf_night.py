@@ -41,7 +41,7 @@ def lake(night: tuple[World, str], spark: SparkSession) -> Lake:
 def test_the_night_needs_no_model_and_everybody_has_a_full_list(night: tuple[World, str], lake: Lake) -> None:
     world, printed = night
     steps = [line.split()[1] for line in printed.splitlines() if line.startswith("== ")]
-    assert steps == ["ingest", "build_vocabulary", "retrieve", "publish", "report"]
+    assert steps == ["ingest", "build_vocabulary", "retrieve_item_cf", "publish", "report"]
     assert not (world.folder / "mlflow").exists()
     assert not lake.exists(ITEM_VECTORS)
     assert lake.read(RECALL_SAMPLE).isEmpty()
