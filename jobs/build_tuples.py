@@ -16,7 +16,7 @@ from mind.tables import BEHAVIOURS, ITEMS, VOCABULARY
 from mind.tables import names as n
 from mind.tuples.build import build_tuples, count_targets, target_sequences, training_behaviours
 from mind.tuples.manifest import facts
-from mind.tuples.splits import windows
+from mind.tuples.splits import first_day_read, windows
 
 
 @job("build_tuples")
@@ -24,7 +24,8 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root, config.lake.catalog)
-    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds), source).persist()
+    first = first_day_read(ds, config.tuples)
+    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, first), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
     sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples).persist()
     targets = count_targets(sequences, ds, config.tuples)

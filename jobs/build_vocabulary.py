@@ -9,6 +9,7 @@ from mind.source import load_source
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USERS, VOCABULARY
+from mind.tuples.splits import first_day_read
 
 
 @job("build_vocabulary")
@@ -16,7 +17,7 @@ def main(run: Run) -> None:
     config, ds = run.config, run.ds
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root, config.lake.catalog)
-    behaviours = until(lake.read(BEHAVIOURS), ds).persist()
+    behaviours = until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)).persist()
     kept = standing(behaviours, source).persist()
     minimum, limit = config.vocabulary.minimum_count, config.vocabulary.maximum_unknown_share
     observed = observed_values(kept, behaviours, last_days(ds, config.ingest.look_back_days)[0]).persist()

@@ -3,7 +3,7 @@
 from mind.behaviours.days import end_of, until
 from mind.behaviours.standing import standing
 from mind.features.entities import known_items
-from mind.features.history import histories_at_end, user_sequences
+from mind.features.history import histories_at_end, user_sequences, within_reach
 from mind.features.vocabulary import entries_below
 from mind.launch import Run, job
 from mind.serving.embedding import embed_users, serving_model
@@ -14,6 +14,7 @@ from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, VOCABULARY
 from mind.tracking.registry import CHAMPION, Registry
+from mind.tuples.splits import first_day_read
 
 
 @job("embed_users")
@@ -25,11 +26,13 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     vocabulary = lake.read(VOCABULARY)
     model.check_vocabulary(content_fingerprint(entries_below(vocabulary, model.sizes)))
-    kept = standing(until(lake.read(BEHAVIOURS), ds), source)
+    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
     items = known_items(lake.read(ITEMS, ds), model.items)
+    end = end_of(ds, config.lake.time_zone)
+    kept = within_reach(kept, end, config.tuples.history_days)
     sequences = user_sequences(kept, items, vocabulary, source, most_recent=model.history_length)
-    as_of = end_of(ds, config.lake.time_zone) if model.behaviour_time else None
-    interests = embed_users(histories_at_end(sequences, model.history_length, as_of), model)
+    histories = histories_at_end(sequences, model.history_length, end if model.behaviour_time else None)
+    interests = embed_users(histories, model)
     lake.replace(USER_INTERESTS, stamped(interests, ds, model), ds, ds)
 
 

@@ -20,6 +20,7 @@ from mind.storage.session import session
 from mind.tables import BEHAVIOURS, CANDIDATES, ITEM_CF, ITEM_VECTORS, ITEMS, USER_INTERESTS
 from mind.tables import names as n
 from mind.tracking.registry import Registry
+from mind.tuples.splits import first_day_read
 
 
 @job("explain")
@@ -39,7 +40,10 @@ def main(run: Run) -> None:
         model = serving_model(registry.folder(registry.numbered(user[n.MODEL_VERSION])), user[n.MODEL_VERSION])
         print_person(describe([user], items, partial(interest_reasons, model, most=REASONS))[0], user_id)
     if item_id is not None:
-        kept = standing(of_user(until(lake.read(BEHAVIOURS), ds), user_id), load_source(config.ingest.source))
+        kept = standing(
+            of_user(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), user_id),
+            load_source(config.ingest.source),
+        )
         excluded = touched(kept, ds, config.retrieval.exclude_days)
         out = left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval)
         known = lake.read(ITEM_VECTORS, ds) if by_model else known_items(items)

@@ -26,6 +26,7 @@ from mind.tables import (
     USER_INTERESTS,
     USERS,
 )
+from mind.tuples.splits import first_day_read
 
 
 @job("publish")
@@ -34,7 +35,9 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     staged = lake.read(STAGED, ds).persist()
     publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
-    kept = standing(until(lake.read(BEHAVIOURS), ds), load_source(config.ingest.source))
+    kept = standing(
+        until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), load_source(config.ingest.source)
+    )
     items = lake.read(ITEMS, ds)
     if config.retrieval.method == ITEM_CF:
         catalogue = known_items(items)

@@ -16,6 +16,7 @@ from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, STAGED, USERS, VOCABULARY
 from mind.tables import names as n
+from mind.tuples.splits import first_day_read
 
 
 @job("retrieve_item_cf")
@@ -26,7 +27,7 @@ def main(run: Run) -> None:
     items = lake.read(ITEMS, ds)
     known = known_items(items)
     may_be = recommendable(known, left_out(lake.spark, items, ds, config.lake.time_zone, section))
-    kept = standing(until(lake.read(BEHAVIOURS), ds), source)
+    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
     sequences = user_sequences(kept, known, lake.read(VOCABULARY), source, most_recent=length)
     histories = histories_at_end(sequences, length).persist()
     excluded = touched(kept, ds, section.exclude_days)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mind.operating import LogsSection, MaintenanceSection, ScheduleSection
+from mind.operating import LogsSection, MaintenanceSection, ReportSection, ScheduleSection
 from mind.recommending import GatesSection, ItemCfSection, PromotionSection, RetrievalSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
@@ -65,6 +65,9 @@ class TuplesSection(Section):
     """Training tuples (Iu, Pu, Fi)."""
 
     history_length: Positive = Field(description="L: most recent behaviours kept in a history")
+    history_days: Count = Field(
+        description="days before its moment that a history reaches back, and then no step reads older ones; 0: all"
+    )
     split: Literal["time", "last", "paper"] = Field(
         description="targets by days | each user's last one for test, the one before for validation | 18:1:1 by chance"
     )
@@ -167,13 +170,6 @@ class TrackingSection(Section):
     model_name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="name in the model registry")
 
 
-class ReportSection(Section):
-    """The night's page."""
-
-    folder: str = Field(min_length=1, description="local folder; a night's page is at <folder>/<ds>/index.html")
-    users: Count = Field(description="users explained in words")
-
-
 class Config(Section):
     """The sections, by the name of their table in the TOML files."""
 
@@ -201,6 +197,17 @@ class Config(Section):
             raise ValueError(
                 f"tuples.files {self.tuples.files} is not a multiple of training.processes "
                 f"{self.training.processes}; every rank reads whole files, so give each the same number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _read_days_hold_what_is_asked_of_them(self) -> Config:
+        given, asked = self.tuples, self.retrieval
+        days = given.train_days + given.validation_days + given.test_days + given.history_days
+        if given.history_days and given.split == "time" and days < max(asked.fallback_days, asked.exclude_days):
+            raise ValueError(
+                f"with tuples.history_days {given.history_days} a night reads {days} days, retrieval.fallback_days is "
+                f"{asked.fallback_days} and exclude_days {asked.exclude_days}; raise history_days or lower the other"
             )
         return self
 

@@ -52,3 +52,10 @@ class LogsSection(Section):
     """What a run leaves for machines."""
 
     folder: str = Field(description="a run's lines as JSON: <folder>/<run id>.jsonl; empty: none")
+
+
+class ReportSection(Section):
+    """The night's page."""
+
+    folder: str = Field(min_length=1, description="local folder; a night's page is at <folder>/<ds>/index.html")
+    users: Count = Field(description="users explained in words")

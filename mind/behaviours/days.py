@@ -14,9 +14,10 @@ EVER = (date(1000, 1, 1), date.max)
 """Every day that a log may name: Spark takes no earlier ones from Python."""
 
 
-def until(events: DataFrame, ds: date) -> DataFrame:
-    """What is known at the end of `ds`."""
-    return events.where(F.col(n.EVENT_DAY) <= F.lit(ds))
+def until(events: DataFrame, ds: date, first: date = EVER[0]) -> DataFrame:
+    """What is known at the end of `ds`, from the day `first` on."""
+    known = events.where(F.col(n.EVENT_DAY) <= F.lit(ds))
+    return known if first == EVER[0] else known.where(F.col(n.EVENT_DAY) >= F.lit(first))
 
 
 def end_of(ds: date, zone: str) -> datetime:

@@ -83,22 +83,32 @@ def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     return ITEMS, TIMES, *_profiles(sequences)
 
 
+def in_reach(moment: Column, as_of: Column, days: int) -> Column:
+    """Whether what happened at `moment` is at most so many days (of 24 hours) older than `as_of`."""
+    return moment >= as_of - F.expr(f"INTERVAL {24 * days} HOURS")
+
+
 def history_columns(
-    sequences: DataFrame, before: Column, length: int, as_of: Column | None = None
+    sequences: DataFrame, before: Column, length: int, as_of: Column | None = None, *, ages: bool = False, days: int = 0
 ) -> dict[str, Column]:
-    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events; with
-    `as_of`, a moment, also the bucket of each behaviour's age then [L], 0 for padding."""
+    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events.
+
+    With `ages` also the bucket of each behaviour's age at the moment `as_of` [L], 0 for padding; with `days` no
+    behaviour that is older than so many days then.
+    """
     codes = [F.element_at(F.col(name), before) for name in _profiles(sequences)]
-    count = F.least(before, F.lit(length))
+    then = F.lit(None) if as_of is None else as_of
+    beyond = F.size(F.filter(TIMES, lambda moment: ~in_reach(moment, then, days))) if days else F.lit(0)
+    count = F.least(before - beyond, F.lit(length))
     padding = F.array_repeat(F.lit(MISSING), F.lit(length) - count)
     columns = {
         n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),
         n.HISTORY_LENGTH: count,
         n.PROFILE: F.array(*codes).cast("array<int>"),
     }
-    if as_of is not None:
-        ages = F.transform(F.slice(TIMES, before - count + 1, count), lambda moment: age_bucket(moment, as_of))
-        columns[n.HISTORY_AGES] = F.concat(ages, padding.cast("array<tinyint>"))
+    if ages:
+        buckets = F.transform(F.slice(TIMES, before - count + 1, count), lambda moment: age_bucket(moment, then))
+        columns[n.HISTORY_AGES] = F.concat(buckets, padding.cast("array<tinyint>"))
     return columns
 
 
@@ -109,5 +119,10 @@ def _profiles(sequences: DataFrame) -> list[str]:
 def histories_at_end(sequences: DataFrame, length: int, as_of: datetime | None = None) -> DataFrame:
     """One row per user: the history after the last of its events; with `as_of`, the end of the day of serving, ages."""
     moment = None if as_of is None else F.lit(as_of)
-    columns = history_columns(sequences, F.size(ITEMS), length, moment)
+    columns = history_columns(sequences, F.size(ITEMS), length, moment, ages=as_of is not None)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])
+
+
+def within_reach(standing: DataFrame, as_of: datetime, days: int) -> DataFrame:
+    """The behaviours that a history at `as_of` may hold; 0 days: all."""
+    return standing.where(in_reach(F.col(n.EVENT_TIME), F.lit(as_of), days)) if days else standing

@@ -10,7 +10,15 @@ from pyspark.sql import functions as F
 
 from mind.config import TuplesSection
 from mind.errors import BadInput
-from mind.features.history import TARGETS, TIMES, events_before, history_columns, sequence_columns, user_sequences
+from mind.features.history import (
+    TARGETS,
+    TIMES,
+    events_before,
+    history_columns,
+    in_reach,
+    sequence_columns,
+    user_sequences,
+)
 from mind.source import Source
 from mind.tables import names as n
 from mind.tuples.splits import SPLITS, target_of, windows
@@ -46,11 +54,13 @@ def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = Fals
     # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
     # costs its events times the limit, not the square of its events.
     arrays = (n.USER_ID, *sequence_columns(sequences))
-    usable = sequences.select(*arrays, _usable().alias(TARGETS))
+    usable = sequences.select(*arrays, _usable(section).alias(TARGETS))
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
     as_of = target[n.EVENT_TIME]
-    columns = history_columns(sequences, events_before(as_of), section.history_length, as_of if ages else None)
+    columns = history_columns(
+        sequences, events_before(as_of), section.history_length, as_of, ages=ages, days=section.history_days
+    )
     return kept.select(
         n.USER_ID,
         F.element_at(F.array(*[F.lit(name) for name in SPLITS]), _split(section) + 1).alias(n.SPLIT),
@@ -68,7 +78,7 @@ def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Tar
     Raises:
         BadInput: a split is empty.
     """
-    counted = sequences.select(F.size(TARGETS).alias("every"), _usable()[n.SPLIT].alias(_SPLIT_OF))
+    counted = sequences.select(F.size(TARGETS).alias("every"), _usable(section)[n.SPLIT].alias(_SPLIT_OF))
     measures = [F.sum("every").alias("every"), F.sum(F.size(_SPLIT_OF)).alias("usable")]
     for split in SPLITS:
         taken = F.least(_number_in(split, section), F.lit(section.targets_per_user))
@@ -98,10 +108,18 @@ def training_behaviours(standing: DataFrame, tuples: DataFrame, section: TuplesS
     return standing.join(held_out, n.EVENT_ID, "left_anti")
 
 
-def _usable() -> Column:
-    """The targets with a history: those after the user's first moment."""
+def _usable(section: TuplesSection) -> Column:
+    """The targets with a history: those after the user's first moment, or with one in reach of `history_days`."""
     first = F.element_at(TIMES, 1)
-    return F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
+    if not section.history_days:
+        return F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
+
+    def usable(target: Column) -> Column:
+        as_of = target[n.EVENT_TIME]
+        last = F.get(TIMES, events_before(as_of) - 1)
+        return F.coalesce(in_reach(last, as_of, section.history_days), F.lit(False))
+
+    return F.filter(TARGETS, usable)
 
 
 def _kept(section: TuplesSection) -> Column:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from mind.behaviours.days import last_days
+from mind.behaviours.days import EVER, last_days
 from mind.config import TuplesSection
 from mind.source import Source
 from mind.tables import names as n
@@ -47,6 +47,14 @@ def windows(ds: date, section: TuplesSection) -> dict[str, Window]:
         days[split] = Window(first=first, last=last)
         last = first - timedelta(days=1)
     return {split: days[split] for split in SPLITS}
+
+
+def first_day_read(ds: date, section: TuplesSection) -> date:
+    """The first day whose behaviours any step of the night needs: as far before the first target as a history may
+    reach. Without `history_days`, or where targets come from all days, every day."""
+    if not section.history_days or section.split != "time":
+        return EVER[0]
+    return windows(ds, section)["train"].first - timedelta(days=section.history_days)
 
 
 def target_of(source: Source, ds: date, section: TuplesSection) -> Column:

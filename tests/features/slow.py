@@ -81,15 +81,20 @@ def age_bucket(moment: datetime, as_of: datetime) -> int:
     return min(bucket, 24)
 
 
-def ages_before(events: list[Row], as_of: datetime, length: int) -> list[int]:
+def ages_before(events: list[Row], as_of: datetime, length: int, days: int = 0) -> list[int]:
     """The bucket of each behaviour of the history at a moment, 0 after its end."""
-    ages = [age_bucket(event[n.EVENT_TIME], as_of) for event in events if event[n.EVENT_TIME] < as_of][-length:]
+    first = as_of - timedelta(days=days) if days else datetime.min.replace(tzinfo=as_of.tzinfo)
+    older = [event[n.EVENT_TIME] for event in events if first <= event[n.EVENT_TIME] < as_of]
+    ages = [age_bucket(moment, as_of) for moment in older][-length:]
     return ages + [0] * (length - len(ages))
 
 
-def known_before(events: list[Row], as_of: datetime, length: int, index: Mapping[str, int] = ITEM_INDEX) -> Row | None:
-    """History, length and profile at a moment; None where nothing is strictly older."""
-    older = [event for event in events if event[n.EVENT_TIME] < as_of]
+def known_before(
+    events: list[Row], as_of: datetime, length: int, index: Mapping[str, int] = ITEM_INDEX, days: int = 0
+) -> Row | None:
+    """History, length and profile at a moment, of `days` (0: all); None where nothing is strictly older."""
+    first = as_of - timedelta(days=days) if days else datetime.min.replace(tzinfo=as_of.tzinfo)
+    older = [event for event in events if first <= event[n.EVENT_TIME] < as_of]
     if not older:
         return None
     recent = [index[event[n.ITEM_ID]] for event in older[-length:]]
@@ -111,7 +116,7 @@ def tuples_of(
     for user, events in by_user(rows).items():
         usable = []
         for event in sorted(events, key=lambda event: (event[n.EVENT_TIME], event[n.ITEM_ID], event[n.EVENT_ID])):
-            known = known_before(events, event[n.EVENT_TIME], section.history_length)
+            known = known_before(events, event[n.EVENT_TIME], section.history_length, days=section.history_days)
             if windows["train"].first <= event[n.EVENT_DAY] <= windows["test"].last and known:
                 index = ITEM_INDEX[event[n.ITEM_ID]]
                 target = {

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from mind.behaviours.days import end_of
 from mind.config import TuplesSection
-from mind.features.history import histories_at_end, user_sequences
+from mind.features.history import histories_at_end, user_sequences, within_reach
 from mind.tables import names as n
 from mind.tuples.build import build_tuples, target_sequences
 from tests.behaviours.shop import START, behaviour, source
@@ -32,10 +32,10 @@ END = datetime(2030, 1, 1, tzinfo=UTC)
 KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.HISTORY_AGES)
 
 
-def every_target(length: int) -> TuplesSection:
-    days = {"train_days": 30, "validation_days": 1, "test_days": 1}
+def every_target(length: int, days: int = 0) -> TuplesSection:
+    of_split = {"train_days": 30, "validation_days": 1, "test_days": 1}
     limit = {"targets_per_user": 99, "targets_kept": "latest"}
-    return TuplesSection(history_length=length, split="time", files=1, **days, **limit)  # type: ignore[arg-type]
+    return TuplesSection(history_length=length, history_days=days, split="time", files=1, **of_split, **limit)  # type: ignore[arg-type]
 
 
 def at_end(
@@ -76,9 +76,10 @@ def test_a_source_without_profile_features_has_empty_profiles(spark: SparkSessio
     assert found[n.PROFILE] == []
 
 
-def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
+@pytest.mark.parametrize("days", [0, 12])
+def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession, days: int) -> None:
     """Each user gets one more target after the log; its history is the one that serving takes without it, and so are
-    its ages where the target comes when the day of serving ends."""
+    its ages where the target comes when the day of serving ends. Whom `history_days` leaves nothing has neither."""
     length, rows = 6, random_log(23)
     later = end_of(START.date() + timedelta(days=20), "Asia/Kathmandu")
     planted = [
@@ -86,15 +87,16 @@ def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession) -> None:
         for place, user in enumerate(by_user(rows))
     ]
     tables = items_frame(spark), vocabulary_frame(spark)
-    section = every_target(length)
+    section = every_target(length, days)
     everything = target_sequences(log_frame(spark, rows + planted), *tables, source(), later.date(), section)
     trained = build_tuples(everything, section, ages=True).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
-    served = histories_at_end(
-        user_sequences(log_frame(spark, rows), *tables, source(), most_recent=length), length, later
-    ).select(*KNOWN)
+    known = within_reach(log_frame(spark, rows), later, days)
+    sequences = user_sequences(known, *tables, source(), most_recent=length)
+    served = histories_at_end(sequences, length, later).select(*KNOWN)
     in_order = [(name, "ascending") for name in KNOWN[:1]]
     trained_table, served_table = (frame.toArrow().sort_by(in_order) for frame in (trained, served))
-    assert trained_table.num_rows == len(planted)
+    assert trained_table[n.USER_ID].equals(served_table[n.USER_ID])
+    assert (0 < trained_table.num_rows < len(planted)) if days else (trained_table.num_rows == len(planted))
     for name in KNOWN[1:]:
         one, other = (table[name].combine_chunks() for table in (trained_table, served_table))
         assert one.type == other.type

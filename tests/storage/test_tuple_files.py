@@ -37,6 +37,7 @@ from tests.storage.frames import rows_of
 
 DS = DAY + timedelta(days=11)
 SECTION = TuplesSection(
+    history_days=0,
     history_length=4,
     split="time",
     train_days=6,

@@ -36,6 +36,7 @@ DS = DAY + timedelta(days=11)
 def section(**changes: Any) -> TuplesSection:
     given = {
         "history_length": 4,
+        "history_days": 0,
         "split": "time",
         "train_days": 6,
         "validation_days": 2,
@@ -67,15 +68,16 @@ def in_order(rows: list[dict]) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("split", "kept"), [("time", "latest"), ("time", "random"), ("last", "latest"), ("paper", "random")]
+    ("split", "kept", "days"),
+    [("time", "latest", 0), ("time", "random", 2), ("last", "latest", 1), ("paper", "random", 0)],
 )
 @settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 8), most=st.integers(1, 6))
 def test_tuples_and_their_counts_are_what_a_loop_finds(
-    spark: SparkSession, split: str, kept: str, seed: int, length: int, most: int
+    spark: SparkSession, split: str, kept: str, days: int, seed: int, length: int, most: int
 ) -> None:
     """50 users' logs at once, with events of one instant and of unlisted items, some users with one event alone."""
-    choice = {"split": split, "targets_kept": kept}
+    choice = {"split": split, "targets_kept": kept, "history_days": days}
     rows, given = random_log(seed), section(history_length=length, targets_per_user=most, **choice)
     chance = chances(spark, rows)
     expected = tuples_of(rows, windows(DS, given), given, chance)
@@ -83,7 +85,7 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(
     assert rows_of(build_tuples(found, given)) == in_order(expected)
     events = by_user(rows)
     for row in expected:
-        row[n.HISTORY_AGES] = ages_before(events[row[n.USER_ID]], row[n.TARGET_TIME], length)
+        row[n.HISTORY_AGES] = ages_before(events[row[n.USER_ID]], row[n.TARGET_TIME], length, days)
     assert rows_of(build_tuples(found, given, ages=True)) == in_order(expected)
     counted = count_targets(found, DS, given)
     assert counted.kept == dict(Counter(row[n.SPLIT] for row in expected))

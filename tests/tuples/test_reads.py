@@ -20,12 +20,16 @@ from mind.storage.lake import Lake
 from mind.tables import BEHAVIOURS
 from mind.tables import names as n
 from mind.tuples.build import build_tuples, target_sequences
+from mind.tuples.splits import first_day_read
 from tests.behaviours.shop import FIRST, LAST, raw_frame, raw_row, source
 from tests.features.slow import DAY, items_frame, log_frame, random_log, vocabulary_frame
 from tests.tuples.test_build import section
 from tests.tuples.test_plan import steps
 
 DS = DAY + timedelta(days=5)
+REACHED = first_day_read(
+    DS, section(history_days=1).model_copy(update={"train_days": 1, "validation_days": 1, "test_days": 1})
+)
 Plan = tuple[list[str], list[tuple[set[str], str]]]
 """Operators, and the scans of files."""
 PLAIN = source(cancelling_events=())
@@ -69,6 +73,7 @@ def plans(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
         "tuples": tuples(standing(needed, PLAIN)),
         "tuples, cancellations": tuples(standing(needed, source())),
         "histories": histories_at_end(served, 4),
+        "tuples of limited reach": tuples(standing(until(behaviours.select(*NEEDED), DS, REACHED), PLAIN)),
     }
     settings = {"spark.sql.autoBroadcastJoinThreshold": "-1", "spark.sql.maxMetadataStringLength": "10000"}
     before = {key: spark.conf.get(key) for key in settings}
@@ -91,6 +96,7 @@ SHUFFLES = {
     "tuples": 1,
     "tuples, cancellations": 6,
     "histories": 1,
+    "tuples of limited reach": 1,
 }
 """How often rows move between tasks where nothing but items and vocabulary is small enough to be broadcast."""
 
@@ -111,6 +117,8 @@ def test_a_night_reads_no_day_after_its_own_and_no_column_that_it_does_not_need(
             assert name == "items" or n.ITEM_ATTRIBUTES not in columns, name
     for name in ("tuples", "tuples, cancellations", "histories"):
         assert all(columns < set(NEEDED) for columns, _ in read[name]), name
+    ((_, filters),) = read["tuples of limited reach"]
+    assert f"(event_day >= {REACHED})" in filters
     ((columns, filters),) = read["held days"]
     assert columns == set()
     assert f"(event_day >= {DS})" in filters
