@@ -1,7 +1,9 @@
 # `make` lists the targets. What is installed lies in .venv, .venv-airflow, .venv-s3 and .jars, what a run makes in build.
 
+# A machine that is busy needs more than uv's minute for a file.
+export UV_COMPILE_BYTECODE_TIMEOUT ?= 900
+
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
-DS ?= 2011-12-08
 CONFIG ?= conf/demo.toml
 JARS_FROM ?=
 BIN := .venv/bin
@@ -42,13 +44,15 @@ demo: setup  ## one night on the bundled Online Retail log
 	@$(BIN)/python -m mind.launch night --ds 2011-12-08 --config conf/demo.toml
 
 night: setup  ## one night: DS=YYYY-MM-DD CONFIG=conf/yours.toml
+	@test -n '$(DS)' || { echo "say which: make night DS=YYYY-MM-DD CONFIG=conf/yours.toml (without CONFIG: the demo's)"; exit 2; }
 	@$(BIN)/python -m mind.launch night --ds $(DS) --config $(CONFIG)
 
 compare: setup  ## challengers beside the champion on a night's test rows: DS=... (VERSIONS=3,5,7) CONFIG=...
+	@test -n '$(DS)' || { echo "say which night: make compare DS=YYYY-MM-DD CONFIG=conf/yours.toml"; exit 2; }
 	@$(BIN)/python -m mind.cli compare --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
 
 show: setup  ## print the command lines of a night: DS=... CONFIG=...
-	@$(BIN)/python -m mind.launch show $$($(BIN)/python -c "from mind.steps import night_steps; print(*night_steps('champion'))") --ds $(DS) --config $(CONFIG)
+	@$(BIN)/python -m mind.launch show $$($(BIN)/python -c "from mind.steps import night_steps; print(*night_steps('champion'))") --ds $(or $(DS),2011-12-08) --config $(CONFIG)
 
 explain: setup  ## a user's night in words: USER=... (DS=..., ITEM=..., CONFIG=...)
 	@test '$(origin USER)' = 'command line' || { echo "say who: make explain USER=17850"; exit 2; }

@@ -17,7 +17,8 @@ def main(run: Run) -> None:
     source = load_source(str(run.asked["source"]))
     raw = read_raw_log(session(), source, run.asked["path"] or source.path)
     events = parse(raw, source, run.config.lake.time_zone, *EVER)
-    show_profile(profile_log(events, source), source.name, Path("build/data_check"))
+    found = profile_log(events, source)
+    show_profile(found, source.name, Path("build/data_check"), run.config.ingest.bad_row_limit)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from mind.config import Config, load
 from mind.errors import MindError
 from mind.launch import command, environment
 from mind.preflight import Unfit
-from mind.redaction import redacted
+from mind.redaction import redacted, refuse
 from mind.steps import JOBS, OPERATIONS, configuration_flags, day
 
 Given = argparse.Namespace
@@ -124,11 +124,8 @@ def main() -> None:
     given = parser().parse_args()
     try:
         text = given.run(given, load(given.config, given.overrides))
-    except MindError as error:
-        sys.stderr.write(redacted(f"mind: {error}") + "\n")
-        sys.exit(error.exit_code)
-    except Unfit as error:
-        sys.exit(f"mind: {error}")
+    except (MindError, Unfit) as error:
+        refuse(error)
     if text:
         sys.stdout.write(redacted(text) + "\n")
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from mind import preflight, run_log
 from mind.config import Config, load
 from mind.errors import MindError, told_of_full_disk
-from mind.redaction import redacted
+from mind.redaction import redacted, refuse
 from mind.steps import JOBS, STEPS, job_flags, night_steps, parser
 
 log = logging.getLogger("mind")
@@ -243,7 +243,7 @@ def main() -> None:
         else:
             run(given.steps, given.ds, given.config, given.overrides)
     except (MindError, preflight.Unfit) as error:
-        sys.exit(redacted(f"mind: {error}"))
+        refuse(error)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 HIDDEN = "***"
 _IN_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"@]*(?:/[^/\s'\"@]*)?@")
@@ -28,3 +30,9 @@ def redacted(text: str, variables: Mapping[str, str] | None = None) -> str:
             text = text.replace(value, HIDDEN)
     text = _IN_ADDRESS.sub(rf"\g<scheme>{HIDDEN}@", text)
     return _NAMED.sub(rf"\g<name>\g<mark>{HIDDEN}", text)
+
+
+def refuse(error: Exception) -> NoReturn:
+    """End the program with what the error says, and with its exit code: that of bad input where it has none."""
+    sys.stderr.write(redacted(f"mind: {error}") + "\n")
+    sys.exit(getattr(error, "exit_code", 2))

@@ -71,6 +71,9 @@ class Source(Section):
     fields: str = Field(default="", description="columns and types as Spark DDL; empty: whatever the log has")
     time_zone: str = Field(description="of event_time where that carries none")
     time_unit: Literal["", "s", "ms", "us"] = Field(default="", description="of event_time where it counts from 1970")
+    time_format: str = Field(
+        default="", description="Spark's pattern of event_time where it is text in another form than ISO 8601"
+    )
     columns: SourceColumns
     positive_events: tuple[str, ...] = Field(min_length=1, description="event types that show interest")
     target_shares: dict[str, Share] = Field(
@@ -94,6 +97,11 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Source:
+        if self.time_unit and self.time_format:
+            raise ValueError(
+                f"time_unit {self.time_unit!r} says that event_time is a number, time_format {self.time_format!r} that "
+                "it is text; leave one of them out"
+            )
         unknown = sorted(set(self.target_shares) - set(self.positive_events))
         if unknown:
             raise ValueError(

@@ -268,7 +268,7 @@ def test_an_unknown_step_is_refused_with_those_that_exist(
 def test_a_wrong_configuration_stops_the_launcher_with_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _ = told(monkeypatch, capsys, "show", "ingest", "--ds", "2011-12-08", "--set", "training.epoch=1")
-    assert isinstance(code, str)
-    assert code.startswith("mind: ")
-    assert "training.epoch" in code
+    code, text = told(monkeypatch, capsys, "show", "ingest", "--ds", "2011-12-08", "--set", "training.epoch=1")
+    assert code == 2
+    assert text.startswith("mind: ")
+    assert "training.epoch" in text

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
 from mind.behaviours.days import between, last_days
 from mind.behaviours.parse import AFTER, parse
 from mind.behaviours.persons import FORGOTTEN, marked
+from mind.behaviours.whole import read_whole
 from mind.config import IngestSection
-from mind.errors import BadInput, BrokenPromise, told_by_spark
+from mind.errors import BadInput, BrokenPromise
 from mind.source import Source
 from mind.tables import names as n
 
@@ -140,16 +139,8 @@ def _by(key: str, number: str, rows: list[Row]) -> dict[Any, int]:
 
 def _counted(events: DataFrame, source: Source) -> list[Row]:
     """Rows by reason and day. Here the whole log is read for the first time, before anything is written."""
-    try:
-        counts = [F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")]
-        # A refused row may be of any day, and a log with broken dates has many: only the accepted ones are told apart.
-        day = F.when(F.col(n.REASON).isNull(), F.col(n.EVENT_DAY)).alias(n.EVENT_DAY)
+    counts = [F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad")]
+    # A refused row may be of any day, and a log with broken dates has many: only the accepted ones are told apart.
+    day = F.when(F.col(n.REASON).isNull(), F.col(n.EVENT_DAY)).alias(n.EVENT_DAY)
+    with read_whole(source):
         return events.groupBy(n.REASON, day).agg(*counts).collect()
-    except (PySparkException, Py4JJavaError) as error:
-        reason = told_by_spark(error)
-        if reason is None:  # a lost machine, say: not the log's fault
-            raise
-        raise BadInput(
-            f"source {source.name}: the log cannot be read to its end: {reason} Nothing was written. Mend the "
-            f"log or conf/sources/{source.name}.toml."
-        ) from error

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from mind.behaviours.whole import read_whole
 from mind.errors import BadInput
 from mind.source import Source
 from mind.tables import names as n
@@ -36,6 +37,10 @@ class LogProfile:
     users_by_length: dict[str, int]
     """Users by behaviours, in steps of powers of two."""
     behaviours_by_day: dict[date, int]
+    bad: int
+    """Refused rows that count against ingest.bad_row_limit."""
+    examples: dict[str, str]
+    """One refused row of each reason, as JSON."""
     removed_users: list[tuple[str, str, int]]
     """(user, reason, rows) of those whom refuse_users removed, most rows first; at most REMOVED_USERS_SHOWN."""
 
@@ -48,10 +53,18 @@ def profile_log(events: DataFrame, source: Source) -> LogProfile:
     """The profile of all rows of a log, as `parse` gives them.
 
     Raises:
-        BadInput: no row is accepted.
+        BadInput: no row is accepted, or the log cannot be read to its end.
     """
-    events = events.persist()
-    counted = {row[n.REASON]: row["count"] for row in events.groupBy(n.REASON).count().collect()}
+    with read_whole(source):
+        return _profile(events.persist(), source)
+
+
+def _profile(events: DataFrame, source: Source) -> LogProfile:
+    of_reason = events.groupBy(n.REASON).agg(
+        F.count(F.lit(1)).alias("rows"), F.count_if(n.BAD).alias("bad"), F.min(n.RAW).alias("example")
+    )
+    told = of_reason.collect()
+    counted = {row[n.REASON]: row["rows"] for row in told}
     refused = {reason: rows for reason, rows in counted.items() if reason is not None}
     accepted = events.where(F.col(n.REASON).isNull())
     if None not in counted:
@@ -96,6 +109,8 @@ def profile_log(events: DataFrame, source: Source) -> LogProfile:
         history_lengths={share: round(length) for share, length in zip(QUANTILES, of_users["lengths"], strict=True)},
         users_by_length={_span(row["power"]): row["count"] for row in by_length},
         behaviours_by_day={row[n.EVENT_DAY]: row["count"] for row in _counts(accepted, n.EVENT_DAY)},
+        bad=sum(row["bad"] for row in told),
+        examples={row[n.REASON]: row["example"] for row in told if row[n.REASON] is not None},
         removed_users=_removed(events, source),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from pyspark.errors import PySparkException
@@ -41,6 +42,9 @@ _CORRUPT = "_corrupt_record"
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _END_OF_TIME = 253_402_300_800
 """The year 10000 in seconds; what is beyond is no time but would stop Spark."""
+_COLUMN = re.compile(r"[\w.]+|`[^`]+`")
+_ZONE_LETTER = re.compile(r"^([^']|'[^']*')*?[VzOXxZ]")
+"""A letter that stands for a zone in a pattern of Spark; what stands in quotes is itself."""
 _ZONED = r"^\s*\d+-.*:\d{1,2}(\.\d*)?\s*[A-Za-z+-]"
 """A date and a time of day with something of a zone behind it."""
 
@@ -150,7 +154,18 @@ def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
         possible = F.abs(number) < F.lit(_END_OF_TIME * (1_000_000 // factor))
         return F.when(possible, F.timestamp_micros((number * F.lit(factor)).cast("bigint")))
     if isinstance(kind, TimestampType):
+        if source.time_zone != "UTC" and not _COLUMN.fullmatch(source.columns.event_time.strip()):
+            # to_timestamp(text, pattern) and a cast read a bare time as UTC: hours off, and nobody would see it.
+            raise BadInput(
+                f"source {source.name}: event_time {source.columns.event_time!r} makes a moment, and Spark takes times "
+                f"without a zone as UTC, but time_zone is {source.time_zone!r}. Let event_time give the text as it is, "
+                "with time_format = 'dd.MM.yyyy HH:mm:ss' or the like; or, where it does make true moments, set "
+                "time_zone = 'UTC'"
+            )
         return moment
+    if isinstance(kind, StringType) and source.time_format:
+        read = F.try_to_timestamp(moment, F.lit(source.time_format))
+        return read if _ZONE_LETTER.search(source.time_format) else F.to_utc_timestamp(read, source.time_zone)
     if isinstance(kind, StringType):
         # A cast to a local time drops a zone without a word, and one to a moment takes a bare time of day for today's.
         local = moment.try_cast("timestamp_ntz")

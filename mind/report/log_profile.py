@@ -10,15 +10,16 @@ from rich.table import Table
 
 from mind.behaviours.log_profile import LogProfile
 
+EXAMPLE_LETTERS = 200
 _BAR = 40
 COLOUR = "#0f6e84"
 
 
-def show_profile(found: LogProfile, name: str, folder: Path) -> Path:
+def show_profile(found: LogProfile, name: str, folder: Path, bad_row_limit: float) -> Path:
     """Print the profile and draw it; returns where the plot is."""
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(name, style="bold")
-    console.print(_facts(found))
+    console.print(_facts(found, bad_row_limit))
     for title, numbers in (
         ("refused rows by reason", found.refused),
         ("behaviours by type", found.event_types),
@@ -27,6 +28,11 @@ def show_profile(found: LogProfile, name: str, folder: Path) -> Path:
     ):
         if numbers:
             console.print(_bars(title, numbers))
+    if found.examples:
+        table = Table("", "", title="a refused row of each reason", title_justify="left", box=None, show_header=False)
+        for reason in found.refused:
+            table.add_row(reason, found.examples[reason][:EXAMPLE_LETTERS])
+        console.print(table)
     if found.removed_users:
         table = Table("user", "reason", "rows", title="users removed", title_justify="left", box=None)
         for user, reason, rows in found.removed_users:
@@ -39,12 +45,13 @@ def show_profile(found: LogProfile, name: str, folder: Path) -> Path:
     return plot
 
 
-def _facts(found: LogProfile) -> Table:
+def _facts(found: LogProfile, bad_row_limit: float) -> Table:
     table = Table.grid(padding=(0, 2))
     lengths = ", ".join(f"{share:.0%} {length:,}" for share, length in found.history_lengths.items())
     copies = sum(found.refused.get(reason, 0) for reason in ("duplicate", "same_event"))
     for label, value in (
         ("rows", f"{found.rows:,}: {found.accepted:,} accepted, {found.rows - found.accepted:,} refused"),
+        ("bad rows", f"{found.bad:,} ({found.bad / found.rows:.2%}), {_verdict(found, bad_row_limit)}"),
         ("duplicates", f"{copies:,}"),
         ("users", f"{found.users:,}"),
         ("items", f"{found.items:,}"),
@@ -55,6 +62,11 @@ def _facts(found: LogProfile) -> Table:
     ):
         table.add_row(label, value)
     return table
+
+
+def _verdict(found: LogProfile, limit: float) -> str:
+    stops = "a night would stop" if found.bad > limit * found.rows else "a night stops"
+    return f"{stops} above {limit:.2%} of the days that it writes (ingest.bad_row_limit)"
 
 
 def _bars(title: str, numbers: dict[str, int]) -> Table:

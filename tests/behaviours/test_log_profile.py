@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -36,10 +37,25 @@ def test_a_small_log_is_counted_and_shown(
     assert found.users_by_length == {"1": 2, "4 to 7": 1}
     assert found.behaviours_by_day == {date(2024, 3, 1): 6, date(2024, 3, 5): 1}
     assert found.removed_users == [("bot", "robot", 9)]
-    plot = show_profile(found, "shop", tmp_path / "new")
+    assert found.bad == 1
+    assert json.loads(found.examples["no_user"])["what"] == "tea"
+    assert set(found.examples) == set(found.refused)
+    plot = show_profile(found, "shop", tmp_path / "new", 0.01)
     assert plot.read_bytes().startswith(b"\x89PNG")
     told = capsys.readouterr().out
     assert all(text in told for text in ("18: 7 accepted, 11 refused", "robot", "bot", "2024-03-05 09:00:00"))
+    assert "1 (5.56%), a night would stop above 1.00%" in told
+    assert '"what":"tea"' in told
+    show_profile(found, "shop", tmp_path / "new", 0.1)
+    assert "a night stops above 10.00%" in capsys.readouterr().out
+
+
+def test_an_expression_that_fails_at_a_value_is_told_in_a_line(spark: SparkSession) -> None:
+    columns = source().columns.model_copy(update={"event_time": "to_timestamp(at, 'dd.MM.yyyy')"})
+    shop = source(columns=columns)
+    events = parse(raw_frame(spark, [raw_row(at="01.03.2024"), raw_row(at="soon")]), shop, "UTC", *EVER)
+    with pytest.raises(BadInput, match=r"^source shop: the log cannot be read to its end: \[CANNOT.*'soon'.*Mend"):
+        profile_log(events, shop)
 
 
 def test_a_log_of_refused_rows_alone_says_why(spark: SparkSession) -> None:

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from mind.behaviours.parse import parse
+from mind.errors import BadInput
 from mind.tables import names as n
 from tests.behaviours.shop import raw_frame, raw_row, source
 from tests.storage.frames import rows_of
@@ -49,6 +50,37 @@ def test_local_times_are_the_moments_that_zoneinfo_gives(spark: SparkSession, zo
         found = rows_of(parse(frame, source(time_zone=zone), "UTC", date(2010, 12, 1), date(2012, 2, 1)))
         given = {int(row[n.ITEM_ATTRIBUTES]["name"]): row[n.EVENT_TIME] for row in found}
         assert given == {number: in_utc(when, zone) for number, when in enumerate(times)}
+
+
+FORMAT = "dd.MM.yyyy 'um' HH:mm:ss"
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "Australia/Lord_Howe"])
+def test_times_in_a_form_of_their_own_are_read_in_the_sources_zone(spark: SparkSession, zone: str) -> None:
+    times = local_times(zone)
+    rows = [raw_row(note=str(number), at=f"{when:%d.%m.%Y um %H:%M:%S}") for number, when in enumerate(times)]
+    rows += [raw_row(note=str(len(times)), at="31.02.2011 um 10:00:00"), raw_row(note="-1", at="soon")]
+    given = source(time_zone=zone, time_format=FORMAT)
+    found = rows_of(parse(raw_frame(spark, rows), given, "UTC", date(2010, 12, 1), date(2012, 2, 1)))
+    moments = {int(row[n.ITEM_ATTRIBUTES]["name"]): (row[n.EVENT_TIME], row[n.REASON]) for row in found}
+    assert {moments.pop(len(times))[1], moments.pop(-1)[1]} == {"unreadable_time"}
+    assert moments == {number: (in_utc(when, zone), None) for number, when in enumerate(times)}
+
+
+def test_a_form_with_a_zone_says_it_itself(spark: SparkSession) -> None:
+    rows = [raw_row(at="01.03.2011 10:00 +0530")]
+    given = source(time_zone="America/New_York", time_format="dd.MM.yyyy HH:mm Z")
+    (row,) = rows_of(parse(raw_frame(spark, rows), given, "UTC", date(2010, 12, 1), date(2012, 2, 1)))
+    assert row[n.EVENT_TIME] == datetime(2011, 3, 1, 4, 30, tzinfo=UTC)
+
+
+def test_a_moment_made_of_bare_text_is_refused_where_it_would_be_hours_off(spark: SparkSession) -> None:
+    columns = source().columns.model_copy(update={"event_time": "to_timestamp(at, 'dd.MM.yyyy HH:mm')"})
+    frame, days = raw_frame(spark, [raw_row(at="01.03.2011 10:00")]), ("UTC", date(2010, 12, 1), date(2012, 2, 1))
+    with pytest.raises(BadInput, match=r"to_timestamp\(at.*as UTC, but time_zone is 'Europe/London'.*time_format"):
+        parse(frame, source(time_zone="Europe/London", columns=columns), *days)
+    (row,) = rows_of(parse(frame, source(columns=columns), *days))
+    assert row[n.EVENT_TIME] == datetime(2011, 3, 1, 10, tzinfo=UTC)
 
 
 def test_the_day_of_an_event_is_the_lakes_day(spark: SparkSession) -> None:
