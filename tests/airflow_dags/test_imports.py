@@ -10,7 +10,7 @@ from tests.test_architecture import imports_of, others
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DAGS = sorted((ROOT / "airflow_dags").glob("*.py"))
-OURS = {"mind.launch", "mind.config", "mind.operating", "mind.redaction"}
+OURS = {"mind.launch", "mind.config", "mind.operating", "mind.redaction", "mind.steps"}
 
 
 @pytest.mark.parametrize("file", DAGS, ids=lambda file: file.stem)
