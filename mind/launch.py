@@ -41,6 +41,8 @@ class Run:
     day: date | None = None
     asked: Mapping[str, str | None] = field(default_factory=dict)
     """The job's further flags (`Step.asks`), None where one was left out."""
+    configured_by: tuple[str, ...] = ()
+    """The words of the command line that name configuration files and single values."""
 
     @property
     def ds(self) -> date:
@@ -158,7 +160,9 @@ def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
                 config = load(given.config, given.overrides)
                 run_log.start(name, ds.isoformat() if ds else None, config.logs.folder)
                 log.debug("started")
-                main(Run(day=ds, config=config, asked={flag: getattr(given, flag) for flag in asks}))
+                asked = {flag: getattr(given, flag) for flag in asks}
+                words = tuple(job_flags(None, given.config, given.overrides))
+                main(Run(day=ds, config=config, asked=asked, configured_by=words))
             except MindError as error:
                 log.error("FAILED: %s", error, extra=run_log.timed(started))
                 sys.exit(error.exit_code)
