@@ -116,9 +116,14 @@ def check_fresh(held: Sequence[Publication], now: datetime, config: Config) -> s
     """
     due, newest = due_night(now, config), newest_night(held)
     seen = f"readers see the night of {newest.ds}, published {newest.published_at:%Y-%m-%d %H:%M} UTC" if newest else ""
-    if newest is None or newest.ds < due:
+    wanted = f"due is {due} (deadline {config.schedule.deadline} {config.lake.time_zone})"
+    if newest is None:
+        raise Stale(f"readers see no night; {wanted}. Look at the last run, then run the night again.")
+    if newest.ds < due:
+        zone = ZoneInfo(config.lake.time_zone)
+        in_time = datetime.combine(newest.ds + timedelta(days=1), config.schedule.deadline, zone)
         raise Stale(
-            f"{seen or 'readers see no night'}; due is {due} (deadline {config.schedule.deadline} "
-            f"{config.lake.time_zone}). Look at the last run, then run the night again."
+            f"{seen}; {wanted}. If the log goes on to {due}, look at the last run, then run the night of {due}. If it "
+            f"ended earlier, as a historical log did, ask for a moment of its own: --at {in_time.isoformat()}"
         )
     return f"fresh: {seen}; due is {due}"

@@ -92,6 +92,12 @@ def test_a_late_night_is_told_with_what_readers_see(tmp_path: Path) -> None:
     assert "readers see the night of 2011-12-08" in check_fresh(held, on_time, load())
     with pytest.raises(Stale, match=r"readers see the night of 2011-12-08, .*; due is 2011-12-09 \(deadline 06:00:00"):
         check_fresh(held, late, load())
+    berlin = load(overrides=["lake.time_zone=Europe/Berlin"])
+    with pytest.raises(Stale, match="a historical log") as stale:
+        check_fresh(held, late + timedelta(days=5000), berlin)
+    asked = datetime.fromisoformat(str(stale.value).split("--at ")[1])
+    assert asked == datetime(2011, 12, 9, 5, tzinfo=UTC)
+    assert check_fresh(held, asked, berlin).startswith("fresh: ")
     with pytest.raises(Stale, match="readers see no night"):
         check_fresh([], on_time, load())
 
