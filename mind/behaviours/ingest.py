@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
 from mind.behaviours.days import between, last_days
+from mind.behaviours.misfits import misfits
 from mind.behaviours.parse import AFTER, parse
 from mind.behaviours.persons import FORGOTTEN, marked
 from mind.config import IngestSection
@@ -89,7 +90,10 @@ def ingest(
     """
     first, last = last_days(ds, section.look_back_days)
     seen = Observation()
-    events = parse(raw, source, time_zone, first, last, seen)
+    try:
+        events = parse(raw, source, time_zone, first, last, seen)
+    except BadInput as error:
+        raise misfits(raw, source) or error from error
     events = (events if forgotten is None else marked(events, forgotten)).persist()
     counted = _counted(events, source)
     rows = sum(row["rows"] for row in counted)
