@@ -27,9 +27,11 @@ class GateFailed(MindError):
     exit_code = 4
 
 
+FULL_DISK = (
+    "A disk is full: the lake's, Spark's scratch space (spark.local.dir) or /tmp. What was half written is part of no "
+    "table. Free space (jobs/maintain.py deletes what no retained night needs) and run the same command again"
+)
 _FULL = re.compile(r"[^\n]*(No space left on device|Disk quota exceeded)[^\n]*")
-
-
 _STATE = re.compile(r"\s*SQLSTATE: \w{5}\b.*$")
 """What Spark adds for programs, with a place in an expression that it was given alone ("line 1 pos 0")."""
 

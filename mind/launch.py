@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mind import preflight, run_log
 from mind.config import Config, load
-from mind.errors import MindError, told_of_full_disk
+from mind.errors import FULL_DISK, MindError, told_of_full_disk
 from mind.redaction import redacted
 from mind.steps import JOBS, STEPS, job_flags, night_steps, parser
 
@@ -137,12 +137,6 @@ def variables(python: str, held: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "PYTHONUNBUFFERED": "1",
     }
-
-
-FULL_DISK = (
-    "A disk is full: the lake's, Spark's scratch space (spark.local.dir) or /tmp. What was half written is part of no "
-    "table. Free space (jobs/maintain.py deletes what no retained night needs) and run the same command again"
-)
 
 
 def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
