@@ -93,7 +93,9 @@ def ingest(
     try:
         events = parse(raw, source, time_zone, first, last, seen)
     except BadInput as error:
-        raise misfits(raw, source) or error from error
+        if found := misfits(raw, source):
+            raise found from error
+        raise
     events = (events if forgotten is None else marked(events, forgotten)).persist()
     counted = _counted(events, source)
     rows = sum(row["rows"] for row in counted)

@@ -10,11 +10,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from mind.errors import BadInput, first_line, told_by_spark
-from mind.source import Source
+from mind.source import ITEM_FILE, USER_FILE, Source
 from mind.tables import names as n
 
-_TEXT = (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE)
-_MADE = (n.SOURCE_FILE, n.LOG_DAY)
+_MADE = (n.SOURCE_FILE, n.LOG_DAY, ITEM_FILE, USER_FILE)
 """Columns that reading adds to those of the log."""
 
 
@@ -25,9 +24,8 @@ def misfits(raw: DataFrame, source: Source) -> BadInput | None:
     `same_event`) and over the files beside the log are not asked.
     """
     # Rules also see what [columns] makes of a row; a wrong [columns] is told once and not for every rule.
-    others = [F.col(f"`{name}`") for name in raw.columns if name.lower() not in (*_TEXT, n.EVENT_TIME)]
-    made = [F.lit(None).cast("string").alias(name) for name in _TEXT]
-    with_events = raw.select(*others, *made, F.lit(None).cast("timestamp").alias(n.EVENT_TIME))
+    made = {name: F.lit(None).cast("string") for name in (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE)}
+    with_events = raw.withColumns({**made, n.EVENT_TIME: F.lit(None).cast("timestamp")})
     faults = [
         f'  {key} = "{sql}": {fault}'
         for of_rules, key, sql in _expressions(source)
