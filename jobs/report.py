@@ -73,7 +73,7 @@ def main(run: Run) -> None:
     if served.version is not None:
         keep(facts, registry, served.version)
     write_metrics(facts, Path(config.report.folder))
-    print_summary(facts, config.evaluation.cutoffs)
+    print_summary(facts, config.evaluation.cutoffs, run.configured_by)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def main(run: Run) -> None:
         PUBLICATIONS,
         lambda held: new_publication(held, ds, content, version, goal.model_version, goal.gates, ROLLBACK),
     )
+    goal.tell(lake.read(CANDIDATES), ds)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,13 @@ class GateFailed(MindError):
     exit_code = 4
 
 
+FULL_DISK = (
+    "A disk is full: the lake's, Spark's scratch space (spark.local.dir) or /tmp. What was half written is part of no "
+    "table. Free space (jobs/maintain.py deletes what no retained night needs) and run the same command again"
+)
 _FULL = re.compile(r"[^\n]*(No space left on device|Disk quota exceeded)[^\n]*")
+_STATE = re.compile(r"\s*SQLSTATE: \w{5}\b.*$")
+"""What Spark adds for programs, with a place in an expression that it was given alone ("line 1 pos 0")."""
 
 
 def told_of_full_disk(error: Exception) -> str | None:
@@ -42,9 +48,9 @@ def told_by_spark(error: Exception) -> str | None:
     A job that fails in a task arrives as a page of Java, and what matters is in its middle.
     """
     told = re.search(r"\[[A-Z][A-Z0-9_.]+\] [^\n]*", str(error))
-    return told.group(0) if told else None
+    return _STATE.sub("", told.group(0)) if told else None
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says; its name where it says nothing."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """The first line of what an error says, without SQLSTATE; its name where it says nothing."""
+    return _STATE.sub("", next(iter(str(error).splitlines()), type(error).__name__))

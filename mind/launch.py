@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mind import preflight, run_log
 from mind.config import Config, load
-from mind.errors import MindError, told_of_full_disk
+from mind.errors import FULL_DISK, MindError, told_of_full_disk
 from mind.redaction import redacted, refuse
 from mind.steps import JOBS, STEPS, job_flags, night_steps, parser
 
@@ -41,6 +41,8 @@ class Run:
     day: date | None = None
     asked: Mapping[str, str | None] = field(default_factory=dict)
     """The job's further flags (`Step.asks`), None where one was left out."""
+    configured_by: tuple[str, ...] = ()
+    """The words of the command line that name configuration files and single values."""
 
     @property
     def ds(self) -> date:
@@ -137,12 +139,6 @@ def variables(python: str, held: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-FULL_DISK = (
-    "A disk is full: the lake's, Spark's scratch space (spark.local.dir) or /tmp. What was half written is part of no "
-    "table. Free space (jobs/maintain.py deletes what no retained night needs) and run the same command again"
-)
-
-
 def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
     """Make `main(run)` a program: flags parsed, the log started, an expected error printed as one message."""
 
@@ -158,7 +154,9 @@ def job(name: str) -> Callable[[Callable[[Run], None]], Callable[[], None]]:
                 config = load(given.config, given.overrides)
                 run_log.start(name, ds.isoformat() if ds else None, config.logs.folder)
                 log.debug("started")
-                main(Run(day=ds, config=config, asked={flag: getattr(given, flag) for flag in asks}))
+                asked = {flag: getattr(given, flag) for flag in asks}
+                words = tuple(job_flags(None, given.config, given.overrides))
+                main(Run(day=ds, config=config, asked=asked, configured_by=words))
             except MindError as error:
                 log.error("FAILED: %s", error, extra=run_log.timed(started))
                 sys.exit(error.exit_code)

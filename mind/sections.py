@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,8 +20,8 @@ Scale = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
-_WITHOUT_VALUE = ("missing", "value_error", "extra_forbidden")
-"""Faults told without the value: there is none, the message has it, or it belongs to no key and may be secret."""
+_WITHOUT_VALUE = ("missing", "value_error")
+"""Faults told without the value: there is none, or the message has it."""
 
 
 class ConfigError(MindError):
@@ -63,8 +64,32 @@ def build(model: type[BaseModel], values: Mapping[str, Any], origin: str) -> Any
         return model.model_validate(values)
     except ValidationError as error:
         faults = [
-            f"  {'.'.join(str(part) for part in fault['loc']) or '(all)'}: {fault['msg']}"
-            + (f" (found {fault['input']!r})" if fault["type"] not in _WITHOUT_VALUE else "")
+            f"  {'.'.join(str(part) for part in fault['loc']) or '(all)'}: {_told(model, fault)}"
             for fault in error.errors()
         ]
         raise ConfigError(f"{origin} cannot be used:\n" + "\n".join(faults)) from error
+
+
+def _told(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "extra_forbidden":  # its value belongs to no key, may be a secret, and is not shown
+        *place, key = fault["loc"]
+        known = _keys_at(model, place)
+        near = get_close_matches(str(key), known, n=1)
+        return "unknown key; " + (f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}")
+    found = f" (found {fault['input']!r})" if fault["type"] not in _WITHOUT_VALUE else ""
+    return f"{fault['msg']}{found}"
+
+
+def _keys_at(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
+    """The keys of the section that stands at a place inside `model`; numbers of the place count its equals."""
+    for part in place:
+        if isinstance(part, str):
+            model = _sections_in(model.model_fields[part].annotation)[0]
+    return list(model.model_fields)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field's type names: `FeatureFile | None` and `tuple[RefuseRule, ...]` name one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _sections_in(inner)]

@@ -74,6 +74,21 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("retrieval.candidats=7", "retrieval.candidats: unknown key; did you mean candidates?"),
+        ("trainnig.epochs=7", "trainnig: unknown key; did you mean training?"),
+        ("logs.colour=red", "logs.colour: unknown key; known here: folder"),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_known_one_that_is_nearest(override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        configured(override)
+    assert f"  {told}" in str(refused.value).splitlines()
+    assert "red" not in str(refused.value).splitlines()[-1], "the value of no key may be a secret"
+
+
+@pytest.mark.parametrize(
     ("overrides", "named"),
     [
         (["training.batch_size=1023"], ["batch_size 1023", "processes 2"]),
@@ -159,3 +174,13 @@ def test_a_source_with_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None
     (tmp_path / "mine.toml").write_text(text.replace('format = "parquet"', 'format = "parquet"\ncompression = "zip"'))
     with pytest.raises(ConfigError, match="compression"):
         load_source("mine", tmp_path)
+
+
+def test_an_unknown_key_inside_the_parts_of_a_source_is_told_with_the_nearest(tmp_path: Path) -> None:
+    text = (ROOT / SOURCES / "online_retail.toml").read_text()
+    file = '[item_file]\npath = "i.csv"\nformat = "csv"\nkee = "sku"\ncolumns = { name = "name" }\n'
+    (tmp_path / "mine.toml").write_text(text + '\n[[refuse]]\nreason = "robot"\nwher = "true"\n\n' + file)
+    with pytest.raises(ConfigError) as told:
+        load_source("mine", tmp_path)
+    assert "item_file.kee: unknown key; did you mean key?" in str(told.value)
+    assert re.search(r"refuse\.\d\.wher: unknown key; did you mean where\?", str(told.value))

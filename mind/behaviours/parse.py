@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, TimestampNTZType, TimestampType
 
 from mind.behaviours.cleaning import without_copies
+from mind.behaviours.misfits import misfits
 from mind.errors import BadInput, first_line
 from mind.source import ITEM_FILE, USER_FILE, Source
 from mind.tables import names as n
@@ -83,7 +84,7 @@ def parse(
             F.lit(source.name).alias(n.SOURCE),
         )
     except PySparkException as error:
-        raise BadInput(
+        raise misfits(raw, source) or BadInput(
             f"source {source.name}: its description does not fit the log: {first_line(error)} "
             f"The log's columns: {', '.join(raw.columns)}. Mend conf/sources/{source.name}.toml."
         ) from error

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mind.config import Config
 from mind.errors import MindError
-from mind.storage.plain_delta import read_plainly
+from mind.storage.plain_delta import NoTable, read_plainly
 from mind.tables import PUBLICATIONS
 from mind.tables import names as n
 
@@ -47,7 +47,13 @@ def publications(root: str) -> list[Publication]:
     Raises:
         MindError: nothing was ever published.
     """
-    rows = read_plainly(root, PUBLICATIONS).to_pylist()
+    try:
+        rows = read_plainly(root, PUBLICATIONS).to_pylist()
+    except NoTable as error:
+        raise MindError(
+            f"nothing was published yet in the lake at {root}. Was another lake meant? Name its configuration with "
+            "--config."
+        ) from error
     rows.sort(key=lambda row: (row[n.TABLE_VERSION], row[n.PUBLISHED_AT]))
     newest = {row[n.DS]: row[n.PUBLICATION_ID] for row in rows}
     return [
@@ -71,7 +77,7 @@ def newest_night(held: Sequence[Publication]) -> Publication | None:
 
 
 def told(held: Sequence[Publication]) -> str:
-    """The publications as a table for people; `*` marks what readers see."""
+    """The publications as a table for people; below it what `*` marks, and the nights of which readers see nothing."""
     lines = [("", "night", "what", "when (UTC)", "lists", "model", "gates", "publication")]
     lines += [
         (
@@ -88,7 +94,11 @@ def told(held: Sequence[Publication]) -> str:
     ]
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     rows = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join(rows)
+    seen = {one.ds for one in held if one.seen}
+    withdrawn = sorted({one.ds for one in held} - seen)
+    below = ["* what readers of that night see now"] if seen else ["readers see no night"]
+    below += [f"readers see nothing of {', '.join(map(str, withdrawn))}"] if seen and withdrawn else []
+    return "\n".join([*rows, "", *below])
 
 
 def due_night(now: datetime, config: Config) -> date:
@@ -106,9 +116,14 @@ def check_fresh(held: Sequence[Publication], now: datetime, config: Config) -> s
     """
     due, newest = due_night(now, config), newest_night(held)
     seen = f"readers see the night of {newest.ds}, published {newest.published_at:%Y-%m-%d %H:%M} UTC" if newest else ""
-    if newest is None or newest.ds < due:
+    wanted = f"due is {due} (deadline {config.schedule.deadline} {config.lake.time_zone})"
+    if newest is None:
+        raise Stale(f"readers see no night; {wanted}. Look at the last run, then run the night again.")
+    if newest.ds < due:
+        zone = ZoneInfo(config.lake.time_zone)
+        in_time = datetime.combine(newest.ds + timedelta(days=1), config.schedule.deadline, zone)
         raise Stale(
-            f"{seen or 'readers see no night'}; due is {due} (deadline {config.schedule.deadline} "
-            f"{config.lake.time_zone}). Look at the last run, then run the night again."
+            f"{seen}; {wanted}. If the log goes on to {due}, look at the last run, then run the night of {due}. If it "
+            f"ended earlier, as a historical log did, ask for a moment of its own: --at {in_time.isoformat()}"
         )
     return f"fresh: {seen}; due is {due}"

@@ -55,6 +55,20 @@ class Goal:
                 "Nothing moved. Choose another publication, or run the night again."
             )
 
+    def tell(self, candidates: DataFrame, ds: date) -> None:
+        """Say what readers see now that this was reached.
+
+        Args:
+            candidates: the whole table.
+        """
+        if self.publication is not None:
+            lists = candidates.where(F.col(n.DS) == F.lit(ds)).count()
+            log.info("readers of %s see %s now: %s lists", ds, self.name, f"{lists:,}")
+            return
+        newest = candidates.agg(F.max(n.DS).alias(n.DS)).first()
+        left = "no other night" if newest is None or newest[n.DS] is None else f"{newest[n.DS]} as the newest night"
+        log.info("readers see nothing of %s now; they see %s", ds, left)
+
     def is_recorded(self, publications: DataFrame, ds: date, seen: str, content: str) -> bool:
         """Whether readers see this and the record says so: a rollback that is run again then has nothing to do."""
         same = seen == content and is_published(publications, ds, content)

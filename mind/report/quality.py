@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
+from typing import Any
 
 from mind.report.charts import Bar, bars, line
 from mind.report.facts import NightFacts
@@ -106,7 +107,7 @@ def rules(facts: NightFacts) -> str:
         pill = f'<span class="pill {"good" if crowned else "flat"}">{became}</span>'
         head = '<tr><th>rule</th><th></th><th class="n">value</th><th></th><th class="n">limit</th></tr>'
         body = "".join(
-            f"<tr><td>{escape(rule['name'].replace('_', ' '))}</td><td>{_mark(rule['passed'])}</td>"
+            f"<tr><td>{escape(rule['name'].replace('_', ' '))}</td><td>{_mark_of(rule)}</td>"
             f'{_number(rule["value"])}<td class="word soft">{escape(rule["says"])}</td>{_number(rule["limit"])}</tr>'
             for rule in verdict["rules"]
         )
@@ -115,6 +116,10 @@ def rules(facts: NightFacts) -> str:
             f'<div class="scroll"><table>{head}{body}</table></div>'
         )
     return "".join(parts)
+
+
+def _mark_of(rule: Mapping[str, Any]) -> str:
+    return "-" if rule["limit"] is None else _mark(rule["passed"])  # without a limit it does not apply
 
 
 def _mark(passed: bool) -> str:

@@ -21,24 +21,30 @@ def print_comparison(kept: Mapping[str, Any]) -> None:
         kept: what `promotion.record` gives.
     """
     console = Console(width=WIDTH, highlight=False, emoji=False)
+    # A line of its own, for a table breaks a title that is wider than itself.
+    console.print(f"{kept['ds']}: {kept['rows']:,} test rows, tuples {kept['tuples']}", soft_wrap=True, markup=False)
     console.print(_measures(kept))
     for number, verdict in kept["verdicts"].items():
         rules = Table("rule", "value", "", "limit", "", title=f"Version {number}", title_justify="left", box=None)
         for rule in verdict["rules"]:
-            told = "passed" if rule["passed"] else "FAILED"
-            rules.add_row(rule["name"], number_of(rule["value"]), rule["says"], number_of(rule["limit"]), told)
+            rules.add_row(rule["name"], number_of(rule["value"]), rule["says"], number_of(rule["limit"]), _mark(rule))
         console.print(rules)
 
 
 def _measures(kept: Mapping[str, Any]) -> Table:
     titles = {name: _title(name, kept["champion"]) for name in kept["metrics"]}
-    table = Table("", *titles.values(), box=None, pad_edge=False, title_justify="left")
-    table.title = f"{kept['ds']}: {kept['rows']:,} test rows, tuples {kept['tuples']}"
+    table = Table("", *titles.values(), box=None, pad_edge=False)
     for name in shown(kept["metrics"].values()):
         table.add_row(name, *[number_of(measured.get(name)) for measured in kept["metrics"].values()])
     for column in table.columns[1:]:
         column.justify = "right"
     return table
+
+
+def _mark(rule: Mapping[str, Any]) -> str:
+    if rule["limit"] is None:  # it does not apply
+        return "-"
+    return "passed" if rule["passed"] else "FAILED"
 
 
 def _title(name: str, champion: str | None) -> str:

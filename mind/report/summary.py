@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from rich.console import Console
@@ -14,8 +16,12 @@ from mind.report.facts import NightFacts, Person
 WIDTH = 110
 
 
-def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
-    """Rows, refusals, HitRate beside popularity, users in words, where things are, what to try next."""
+def print_summary(facts: NightFacts, cutoffs: tuple[int, ...], configured_by: Sequence[str] = ()) -> None:
+    """Rows, refusals, HitRate beside popularity, users in words, where things are, what to try next.
+
+    Args:
+        configured_by: `Run.configured_by` of the night.
+    """
     console = Console(width=WIDTH, highlight=False, emoji=False)
     console.rule(f"[bold]The night of {facts.ds}")
     console.print(_rows(facts))
@@ -33,24 +39,31 @@ def print_summary(facts: NightFacts, cutoffs: tuple[int, ...]) -> None:
     for name, place in facts.places.items():
         console.print(f"  {name:<14} {redacted(place)}", soft_wrap=True, markup=False)
     console.print("\n[bold]What to try next[/bold]")
-    for text in _next_steps(facts):
+    for text in _next_steps(facts, configured_by):
         console.print(f"  {text}", soft_wrap=True, markup=False)
 
 
-def _next_steps(facts: NightFacts) -> tuple[str, ...]:
-    following = date.fromisoformat(facts.ds) + timedelta(days=1)
+def _next_steps(facts: NightFacts, configured_by: Sequence[str]) -> tuple[str, ...]:
+    following = _night(date.fromisoformat(facts.ds) + timedelta(days=1), configured_by)
     if not facts.by_model:
         return (
             "open the report in a browser",
-            f'make night DS={following} CONFIG=...   the next night; with retrieval.method = "champion" it trains',
+            f'{following}   the next night, when its log is there; with retrieval.method = "champion" it trains',
         )
     return (
         "open the report in a browser",
         f".venv/bin/mlflow ui --backend-store-uri {redacted(facts.places['MLflow store'])}   compare the runs",
-        f"make night DS={following} CONFIG=...   the next night, with the configuration of this one: the champion is "
-        "challenged, the tables move on",
+        f"{following}   the next night, when its log is there: the champion is challenged, the tables move on",
         "your own log: docs/tutorial.md",
     )
+
+
+def _night(ds: date, configured_by: Sequence[str]) -> str:
+    """The command of a night that is configured alike; make takes one file and nothing else."""
+    if len(configured_by) == 2 and configured_by[0] == "--config":
+        return f"make night DS={ds} CONFIG={shlex.quote(configured_by[1])}"
+    words = [".venv/bin/python", "-m", "mind.launch", "night", "--ds", str(ds), *configured_by]
+    return redacted(shlex.join(words))
 
 
 def _rows(facts: NightFacts) -> Table:

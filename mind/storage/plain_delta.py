@@ -28,12 +28,16 @@ _CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parqu
 Action = dict[str, Any]
 
 
+class NoTable(MindError):
+    """No commit of a Delta table lies at the path."""
+
+
 def read_plainly(root: str, contract: Contract) -> pa.Table:
     """The rows of the table as readers see it now, in the contract's columns.
 
     Raises:
-        MindError: the table does not exist, uses a feature of Delta that only Spark reads here, or lies in a store
-            that cannot be reached.
+        NoTable: the table does not exist.
+        MindError: it uses a feature of Delta that only Spark reads here, or lies in a store that cannot be reached.
         BrokenPromise: its log has a hole.
     """
     uri = table_uri(root, contract.name)
@@ -66,7 +70,7 @@ def _actions(system: fs.FileSystem, path: str, uri: str) -> Iterator[Action]:
     names = [info.base_name for info in system.get_file_info(fs.FileSelector(log, allow_not_found=True))]
     commits = {int(found[1]): name for name in names if (found := _COMMIT.match(name))}
     if not commits:
-        raise MindError(f"there is no Delta table at {uri}")
+        raise NoTable(f"there is no Delta table at {uri}")
     parts: dict[tuple[int, int], list[str]] = {}
     for name in names:
         if found := _CHECKPOINT.match(name):

@@ -48,7 +48,7 @@ def read_raw_log(
     except (PySparkException, Py4JJavaError) as error:
         reason = told_by_spark(error) or first_line(error)
         raise BadInput(
-            f"source {source.name}: {path} cannot be read as {source.format}: {reason}. "
+            f"source {source.name}: {path} cannot be read as {source.format}: {reason.rstrip('.')}. "
             "Set ingest.path to the log, or mend the source description."
         ) from error
     for name, file, key in (
@@ -72,7 +72,7 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
     except PySparkException as error:
         raise BadInput(
             f"source {source.name}: {key!r} under [columns] does not fit the log: "
-            f"{told_by_spark(error) or first_line(error)}. Mend it in conf/sources/{source.name}.toml."
+            f"{told_by_spark(error) or first_line(error)} Mend it in conf/sources/{source.name}.toml."
         ) from error
     try:
         rows = open_files(raw.sparkSession, file, [path], f"[{name}] of source {source.name}")
@@ -91,8 +91,8 @@ def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Sour
     except (PySparkException, Py4JJavaError) as error:
         reason = told_by_spark(error) or first_line(error)
         raise BadInput(
-            f"source {source.name}: [{name}] {path} cannot be read as {file.format}: {reason}. Put the file there, or "
-            f"mend [{name}] in conf/sources/{source.name}.toml."
+            f"source {source.name}: [{name}] {path} cannot be read as {file.format}: {reason.rstrip('.')}. "
+            f"Put the file there, or mend [{name}] in conf/sources/{source.name}.toml."
         ) from error
 
 

@@ -51,7 +51,8 @@ def test_readers_see_the_last_publication_of_each_night(tmp_path: Path) -> None:
     assert [one.seen for one in held] == [True, False, False, True]
     assert [one.lists for one in held] == [3, 2, 4, 2]
     lines = told(held).splitlines()
-    assert [line.startswith("*") for line in lines] == [False, True, False, False, True]
+    assert [line.startswith("*  ") for line in lines[:5]] == [False, True, False, False, True]
+    assert lines[5:] == ["", "* what readers of that night see now"]
     assert "2011-12-08" in lines[4]
     assert "2 of 2 passed" in lines[4]
     newest = newest_night(held)
@@ -62,9 +63,12 @@ def test_readers_see_the_last_publication_of_each_night(tmp_path: Path) -> None:
 def test_a_withdrawn_night_is_seen_by_nobody(tmp_path: Path) -> None:
     before = DS - timedelta(days=1)
     rows = ((before, "publish", "3-a"), (DS, "publish", "2-b"), (DS, "rollback", "0-0000000000000000"))
-    newest = newest_night(publications(publish(tmp_path, *rows)))
+    held = publications(publish(tmp_path, *rows))
+    newest = newest_night(held)
     assert newest is not None
     assert newest.ds == before
+    assert told(held).endswith("\n* what readers of that night see now\nreaders see nothing of 2011-12-08")
+    assert told(held[1:]).endswith("\n\nreaders see no night")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,12 @@ def test_a_late_night_is_told_with_what_readers_see(tmp_path: Path) -> None:
     assert "readers see the night of 2011-12-08" in check_fresh(held, on_time, load())
     with pytest.raises(Stale, match=r"readers see the night of 2011-12-08, .*; due is 2011-12-09 \(deadline 06:00:00"):
         check_fresh(held, late, load())
+    berlin = load(overrides=["lake.time_zone=Europe/Berlin"])
+    with pytest.raises(Stale, match="a historical log") as stale:
+        check_fresh(held, late + timedelta(days=5000), berlin)
+    asked = datetime.fromisoformat(str(stale.value).split("--at ")[1])
+    assert asked == datetime(2011, 12, 9, 5, tzinfo=UTC)
+    assert check_fresh(held, asked, berlin).startswith("fresh: ")
     with pytest.raises(Stale, match="readers see no night"):
         check_fresh([], on_time, load())
 
@@ -106,7 +116,8 @@ def test_a_monitor_tells_by_the_exit_code_and_no_java_is_started(tmp_path: Path)
     assert "due is 2011-12-09" in stale.stderr
     nothing = mind("nights", "--set", f"lake.root={tmp_path}/none")
     assert nothing.returncode == 2
-    assert "there is no Delta table" in nothing.stderr
+    assert f"nothing was published yet in the lake at {tmp_path}/none" in nothing.stderr
+    assert "--config" in nothing.stderr
     code = "import sys, mind.cli; sys.argv = ['mind', 'nights', '--set', 'lake.root=' + sys.argv[1]]; mind.cli.main(); "
     code += "assert not {'pyspark', 'torch', 'mlflow', 'pandas'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=False)

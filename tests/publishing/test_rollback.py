@@ -61,6 +61,23 @@ def test_a_version_that_holds_something_else_is_refused(spark: SparkSession) -> 
         published.check("2-b")
 
 
+def test_what_readers_see_after_a_rollback_is_told(spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
+    def told(to: Goal, *days: date) -> str:
+        caplog.clear()
+        held = [{n.DS: day, n.USER_ID: f"u{number}"} for number, day in enumerate(days)]
+        to.tell(frame_of(spark, CANDIDATES, held), DS)
+        return caplog.messages[0]
+
+    caplog.set_level("INFO", logger="mind")
+    published = Goal(publication=frame_of(spark, PUBLICATIONS, [{n.PUBLICATION_ID: "p"}]).first())
+    assert told(published, AFTER, DS, DS, BEFORE) == f"readers of {DS} see p now: 2 lists"
+    nothing = Goal(publication=None)
+    assert told(nothing, BEFORE - timedelta(days=3), BEFORE) == (
+        f"readers see nothing of {DS} now; they see {BEFORE} as the newest night"
+    )
+    assert told(nothing) == f"readers see nothing of {DS} now; they see no other night"
+
+
 @pytest.mark.slow
 def test_rollback_after_compaction_and_vacuum(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -85,6 +102,7 @@ def test_rollback_after_compaction_and_vacuum(
 
     run_job(monkeypatch, lake, "rollback", *FLAGS, "--to=none")
     assert seen(lake) == {f"{BEFORE} a": 3}
+    assert f"readers see nothing of {DS} now; they see {BEFORE} as the newest night" in capsys.readouterr().out
     measured_by = night_before(lake.read(PUBLICATIONS), lake.read(CANDIDATES), AFTER)
     assert measured_by is not None
     assert measured_by.count() == 3, "a withdrawn night is no measure"

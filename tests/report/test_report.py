@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from mind.report.charts import line
 from mind.report.facts import Interest, Person
 from mind.report.item_map import ItemMap
 from mind.report.page import remove_pages, render, write_page
+from mind.report.side_by_side import print_comparison
 from mind.report.summary import print_summary
-from tests.report.night_facts import CUTOFFS, EVIL, METRICS, facts
+from tests.report.night_facts import COMPARISON, CUTOFFS, EVIL, METRICS, RULE, facts
 
 
 class Page(HTMLParser):
@@ -197,7 +199,7 @@ def test_every_page_that_names_a_person_is_removed(tmp_path: Path) -> None:
 
 
 def test_the_summary_prints_names_as_they_are_and_the_measures(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary(facts(), CUTOFFS)
+    print_summary(facts(), CUTOFFS, ("--config", "conf/shop.toml"))
     told = capsys.readouterr().out
     flat = " ".join(told.split())
     for place in ("user", "recent", "because", "shown", "/lake"):
@@ -207,12 +209,39 @@ def test_the_summary_prints_names_as_they_are_and_the_measures(capsys: pytest.Ca
     assert "Model version 7; 2 of 3 gates passed." in flat
     assert "nothing: other interests score its items higher" in flat
     assert "--backend-store-uri sqlite:///a.db" in flat
-    assert "make night DS=2011-12-09 CONFIG=" in flat
+    assert "make night DS=2011-12-09 CONFIG=conf/shop.toml the next night, when its log is there" in flat
     mind, popular = (
         next(line for line in told.splitlines() if line.startswith(name)) for name in ("MIND", "popularity")
     )
     assert mind.split()[1:] == ["0.1111", "0.5555"]
     assert popular.split()[1:] == ["0.0222", "0.0666"]
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--config", "a.toml", "--config", "b.toml"), ("--config", "a.toml", "--set", "lake.root=/my lake")]
+)
+def test_the_next_night_is_configured_as_this_one(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(facts(), CUTOFFS, words)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "the next night" in line)
+    command, _, _ = line.partition("   the next night")
+    program = [".venv/bin/python", "-m", "mind.launch", "night", "--ds", "2011-12-09"]
+    assert shlex.split(command) == [*program, *words], "make takes one file and no single value"
+
+
+def test_a_rule_that_does_not_apply_is_not_told_as_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idle = {"name": "coverage_at_50", "value": 0.4, "limit": None, "says": "does not apply", "passed": True}
+    held = {**RULE, "name": "latency_ms_per_user", "passed": True}
+    verdict = {"number": "8", "why": "worse", "passed": False, "rules": [idle, held, RULE]}
+    fingerprint = f"253096-{'5a2625fa' * 8}/3678-{'b0c1d2e3' * 8}"
+    kept = COMPARISON | {"ds": "2011-12-08", "rows": 1234, "tuples": fingerprint, "verdicts": {"8": verdict}}
+    print_comparison(kept)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"2011-12-08: 1,234 test rows, tuples {fingerprint}" in lines, "it can be copied in one piece"
+    last_words = {line.split()[0]: line.split()[-1] for line in lines if line.strip()}
+    assert [last_words[rule["name"]] for rule in (idle, held, RULE)] == ["-", "passed", "FAILED"]
+    page = write_page(facts(comparison=COMPARISON | {"verdicts": {"8": verdict}}), tmp_path).read_text()
+    assert "<td>coverage at 50</td><td>-</td>" in page
+    assert '<td>latency ms per user</td><td><span class="pill good">passed</span></td>' in page
 
 
 def test_the_summary_of_a_night_without_evaluation_says_so(capsys: pytest.CaptureFixture[str]) -> None:
