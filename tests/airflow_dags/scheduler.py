@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,22 @@ class Airflow:
     home: Path
     port: int
     held: Mapping[str, str]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    """Its services, by name."""
+
+    def start(self, name: str) -> None:
+        """Start a service; what it prints is added to the file of its name."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            words = [AIRFLOW / "airflow", name]
+            self.running[name] = subprocess.Popen(words, stdout=log, stderr=log, env=self.held, start_new_session=True)
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """A service ends as an operator ends it, and is started again afterwards."""
+        self.running[name].terminate()
+        self.running[name].wait()
+        yield
+        self.start(name)
 
     def command(self, *words: str) -> str:
         """Run `airflow ...` to its end; what it printed."""
@@ -117,16 +133,13 @@ def airflow(home: Path, **more: str) -> Iterator[Airflow]:
     )
     made = Airflow(home, ports[0], held)
     made.command("db", "migrate")
-    started: list[subprocess.Popen[bytes]] = []
     try:
         for name in SERVICES:
-            with (home / f"{name}.log").open("wb") as log:
-                words = [AIRFLOW / "airflow", name]
-                started.append(subprocess.Popen(words, stdout=log, stderr=log, env=held, start_new_session=True))
-        made.wait("services", lambda: _answers(made, started))
+            made.start(name)
+        made.wait("services", lambda: _answers(made))
         yield made
     finally:
-        for service in started:
+        for service in made.running.values():
             _kill_all_of(service.pid)
             service.wait()
 
@@ -140,9 +153,9 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-def _answers(made: Airflow, started: list[subprocess.Popen[bytes]]) -> bool:
+def _answers(made: Airflow) -> bool:
     """Whether the API server answers and the scheduler and the DAG processor work."""
-    ended = [name for name, service in zip(SERVICES, started, strict=True) if service.poll() is not None]
+    ended = [name for name, service in made.running.items() if service.poll() is not None]
     assert not ended, f"{ended} ended\n{made.logs()}"
     with suppress(OSError):
         health = made.ask("GET", "/api/v2/monitor/health")

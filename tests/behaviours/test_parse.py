@@ -157,7 +157,9 @@ def test_rows_outside_the_days_are_left_out_and_rows_without_a_time_stay(spark: 
 def test_a_description_that_does_not_fit_names_the_column_and_what_there_is(
     spark: SparkSession, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(BadInput, match=r"(?s)source shop: .*customer.*log's columns: who, what.*conf/sources/shop\.toml"):
+    with pytest.raises(
+        BadInput, match=r"(?s)source shop: .*customer.*log's columns: who, what.*conf/sources/shop\.toml"
+    ):
         parsed(raw_frame(spark, [raw_row()]), **changes)
 
 
