@@ -45,6 +45,9 @@ class Airflow:
     def without(self, name: str) -> Iterator[None]:
         """A service ends as an operator ends it, and is started again afterwards."""
         self.running[name].terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.running[name].wait(timeout=20)
+        _kill_all_of(self.running[name].pid)
         self.running[name].wait()
         yield
         self.start(name)
