@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mind.generated import between
+from tests.bench.quality.table import ahead
 
 BENCH, QUALITY = Path("build/bench.json"), Path("build/quality.json")
 CUTS = ("recall10", "recall20", "recall50", "recall100", "ndcg10")
@@ -69,10 +70,12 @@ def quality_tables(numbers: Mapping[str, float]) -> str:
     lines: list[str] = []
     for log in sorted({name.split(".")[0] for name in numbers}):
         methods = {name.split(".")[1] for name in numbers if name.startswith(f"{log}.")}
-        lines += [f"**{log}**", "", "| method | R@10 | R@20 | R@50 | R@100 | NDCG@10 |", "|---" + "|---:" * 5 + "|"]
+        heads = "| method | seeds | R@10 | R@20 | R@50 | R@100 | NDCG@10 | MIND-K is ahead at R@50 |"
+        lines += [f"**{log}**", "", heads, "|---" + "|---:" * 7 + "|"]
         for method in sorted(methods, key=lambda method: (numbers[f"{log}.{method}.recall50"], method)):
             cells = [_share(numbers, f"{log}.{method}.{cut}") for cut in CUTS]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
+            seeds = f"{numbers[f'{log}.{method}.seeds']:.0f}"
+            lines.append(f"| {' | '.join([method, seeds, *cells, ahead(numbers, log, method)])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -38,10 +38,15 @@ def test_methods_of_a_log_stand_from_the_weakest_to_the_strongest_with_deviation
     for method, recall, spread in (("mind_k", 0.31, 0.002), ("popularity", 0.05, 0.0)):
         for cut in ("recall10", "recall20", "recall50", "recall100", "ndcg10"):
             numbers |= {f"ml1m.{method}.{cut}": recall, f"ml1m.{method}.{cut}.sd": spread}
+        numbers[f"ml1m.{method}.seeds"] = 3 if spread else 1
+    name = "ml1m.popularity.mind_k_ahead_recall50"
+    numbers |= {name: 0.26, f"{name}.low": 0.25, f"{name}.high": 0.27}
     lines = quality_tables(numbers).splitlines()
     assert lines[0] == "**ml1m**"
-    assert lines[4] == "| popularity | .0500 | .0500 | .0500 | .0500 | .0500 |"
-    assert lines[5].startswith("| mind_k | .3100 ± .0020 |")
+    hundredth = " | ".join([".0500"] * 5)
+    assert lines[4] == f"| popularity | 1 | {hundredth} | +0.2600 (+0.2500 to +0.2700) |"
+    assert lines[5].startswith("| mind_k | 3 | .3100 ± .0020 |")
+    assert lines[5].endswith("|  |")
 
 
 def test_where_nothing_ran_the_page_says_what_to_run() -> None:

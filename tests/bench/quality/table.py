@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mind.evaluation import hit_values, ndcg_values, paired_bootstrap
+from mind.evaluation import Difference, hit_values, ndcg_values, paired_bootstrap
 from tests.bench.record import record
 
 CUTOFFS = (10, 20, 50, 100)
@@ -41,6 +40,10 @@ def _numbers(log: str, methods: Mapping[str, list[NDArray[np.int64]]]) -> dict[s
                 means = [float(values(found, cut).mean()) for found in ranks]
                 numbers[f"{log}.{method}.{kind}{cut}"] = float(np.mean(means))
                 numbers[f"{log}.{method}.{kind}{cut}.sd"] = float(np.std(means, ddof=1)) if len(means) > 1 else 0.0
+        if found := _ahead(methods, method):
+            name = f"{log}.{method}.{WINNER}_ahead_recall{COMPARED}"
+            numbers |= {name: found.difference, f"{name}.low": found.low, f"{name}.high": found.high}
+        numbers[f"{log}.{method}.seeds"] = float(len(ranks))
     return numbers
 
 
@@ -52,7 +55,7 @@ def table(log: str, methods: Mapping[str, list[NDArray[np.int64]]]) -> list[str]
     numbers = _numbers(log, methods)
     for method, ranks in methods.items():
         cells = [_cell(numbers, f"{log}.{method}.recall{cut}", len(ranks)) for cut in CUTOFFS]
-        cells += [_cell(numbers, f"{log}.{method}.ndcg10", len(ranks)), _ahead(methods, method), str(len(ranks))]
+        cells += [_cell(numbers, f"{log}.{method}.ndcg10", len(ranks)), ahead(numbers, log, method), str(len(ranks))]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -62,11 +65,18 @@ def _cell(numbers: Mapping[str, float], name: str, seeds: int) -> str:
     return told if seeds == 1 else told + f" ± {numbers[name + '.sd']:.4f}".replace("0.", ".")
 
 
-def _ahead(methods: Mapping[str, list[NDArray[np.int64]]], method: str) -> str:
-    if method == WINNER or WINNER not in methods:
+def ahead(numbers: Mapping[str, float], log: str, method: str) -> str:
+    """What the winner has over the method, with its interval; nothing where there is none."""
+    name = f"{log}.{method}.{WINNER}_ahead_recall{COMPARED}"
+    if name not in numbers:
         return ""
+    return f"{numbers[name]:+.4f} ({numbers[f'{name}.low']:+.4f} to {numbers[f'{name}.high']:+.4f})"
+
+
+def _ahead(methods: Mapping[str, list[NDArray[np.int64]]], method: str) -> Difference | None:
+    if method == WINNER or WINNER not in methods:
+        return None
     ours, theirs = (
         np.mean([hit_values(found, COMPARED) for found in methods[name]], axis=0) for name in (WINNER, method)
     )
-    found: Any = paired_bootstrap(ours, theirs, seed=1)
-    return f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+    return paired_bootstrap(ours, theirs, seed=1)
