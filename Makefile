@@ -52,7 +52,7 @@ compare: setup  ## challengers beside the champion on a night's test rows: DS=..
 	@$(BIN)/python -m mind.cli compare --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
 
 show: setup  ## print the command lines of a night: DS=... CONFIG=...
-	@$(BIN)/python -m mind.launch show $$($(BIN)/python -c "from mind.steps import night_steps; print(*night_steps('champion'))") --ds $(or $(DS),2011-12-08) --config $(CONFIG)
+	@$(BIN)/python -m mind.launch show --ds $(or $(DS),2011-12-08) --config $(CONFIG)
 
 explain: setup  ## a user's night in words: USER=... (DS=..., ITEM=..., CONFIG=...)
 	@test '$(origin USER)' = 'command line' || { echo "say who: make explain USER=17850"; exit 2; }

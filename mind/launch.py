@@ -2,10 +2,9 @@
 
     python -m mind.launch night --ds 2011-12-08 --config conf/demo.toml    run the whole night
     python -m mind.launch run train --ds 2011-12-08                        run one step (or several)
-    python -m mind.launch show ingest --ds 2011-12-08                      print the command and do nothing
+    python -m mind.launch show --ds 2011-12-08                             print the commands and do nothing
 
-Every job takes the same three flags, which cannot be abbreviated. This module imports no Spark and no torch, so that a
-scheduler can load it.
+Flags cannot be abbreviated. This module imports no Spark and no torch, so that a scheduler can load it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from mind import preflight, run_log
 from mind.config import Config, load
 from mind.errors import FULL_DISK, MindError, told_of_full_disk
 from mind.redaction import redacted, refuse
-from mind.steps import JOBS, STEPS, job_flags, night_steps, parser
+from mind.steps import JOBS, job_flags, night_steps, parser, step
 
 log = logging.getLogger("mind")
 
@@ -224,16 +223,19 @@ def run(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequen
 def main() -> None:
     flags = argparse.ArgumentParser(prog="python -m mind.launch", allow_abbrev=False)
     verbs = flags.add_subparsers(dest="verb", required=True)
-    for verb, text in (("run", "run these steps"), ("show", "print the command lines")):
+    for verb, many, text in (
+        ("run", "+", "run these steps"),
+        ("show", "*", "print their commands, or the night's"),
+    ):
         child = verbs.add_parser(verb, help=text, parents=[parser("")], add_help=False, allow_abbrev=False)
-        child.add_argument("steps", nargs="+", choices=list(STEPS), metavar="STEP")
+        child.add_argument("steps", nargs=many, type=step, metavar="STEP")
     night = verbs.add_parser("night", help="run every step", parents=[parser("")], add_help=False, allow_abbrev=False)
     night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion")
     given = flags.parse_args()
     try:
         config = load(given.config, given.overrides)
-        if given.verb == "night":
-            given.steps = night_steps(config.retrieval.method, trains=not given.skip)
+        if given.verb == "night" or not given.steps:
+            given.steps = night_steps(config.retrieval.method, trains=not getattr(given, "skip", None))
         if given.verb == "show":
             for names in applications(given.steps, shared=False, on_spark=config.evaluation.on_spark):
                 words = command(names, given.ds, given.config, given.overrides)

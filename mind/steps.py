@@ -167,12 +167,19 @@ def chain_parser() -> argparse.ArgumentParser:
     return flags
 
 
+def step(text: str) -> str:
+    """The name of a step.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    if text not in STEPS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no step; the steps are {', '.join(STEPS)}")
+    return text
+
+
 def _steps(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in STEPS:
-            raise argparse.ArgumentTypeError(f"{name!r} is no step; the steps are {', '.join(STEPS)}")
-    return names
+    return [step(name) for name in text.split(",")]
 
 
 def job_flags(

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mind import launch
 from mind.cli import parser
 from mind.config import Config, load
 from mind.config_reference import MARK, as_markdown
 from mind.generated import between
 from mind.source import Source
-from mind.steps import JOBS
+from mind.steps import JOBS, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -147,7 +146,7 @@ def test_every_step_that_a_page_starts_exists(file: Path) -> None:
     for step in re.findall(r"jobs/(\w+)\.py", text_of(file)):
         assert step == "chain" or step in JOBS, step
     for verb, steps in re.findall(r"mind\.launch (run|show)((?: [a-z_]+)*)", text_of(file)):
-        assert set(steps.split()) <= set(launch.STEPS), f"{verb} {steps}"
+        assert set(steps.split()) <= set(STEPS), f"{verb} {steps}"
 
 
 @pages

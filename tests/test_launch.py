@@ -250,6 +250,10 @@ def test_show_prints_commands_that_the_jobs_accept_and_runs_nothing(
         found = parsed(words, steps)
         assert (found.ds, found.config) == (DS, [Path("conf/demo.toml")])
         assert found.overrides == [f"lake.root={tmp_path}/my lake"]
+    assert told(monkeypatch, capsys, "show", *given_words) == (0, text), "without steps: those of the night"
+    given_words += ["--set", "retrieval.method=item_cf"]
+    without_a_model = told(monkeypatch, capsys, "show", *WITHOUT_A_MODEL, *given_words)
+    assert told(monkeypatch, capsys, "show", *given_words) == without_a_model
     assert not list(tmp_path.iterdir())
 
 

@@ -5,6 +5,7 @@ Shapes: D dimension.
 
 import torch
 
+from mind.model.architecture import Architecture
 from mind.model.embedding import FIRST_REAL, ItemEmbedding
 from mind.model.mind import MIND
 
@@ -13,9 +14,9 @@ _NOT_LEARNED = ("seed", "dropout", "decorrelation", "temperature", "negatives_sc
 """Arguments that only the loss reads, or that only an untrained model does."""
 
 
-def differences(model: MIND, earlier: MIND) -> list[str]:
-    """What keeps `model` from starting where `earlier` ended: names and both values; empty where nothing does."""
-    ours, theirs = model.architecture.as_json(), earlier.architecture.as_json()
+def differences(model: Architecture, earlier: Architecture) -> list[str]:
+    """What keeps a model from starting where an earlier one ended: names and both values; empty where nothing does."""
+    ours, theirs = model.as_json(), earlier.as_json()
     told = []
     for name, value in ours.items():
         if name in _MAY_GROW:
@@ -39,7 +40,7 @@ def start_from(model: MIND, earlier: MIND) -> int:
     Raises:
         ValueError: the models differ in more than the size of their tables (`differences`).
     """
-    if told := differences(model, earlier):
+    if told := differences(model.architecture, earlier.architecture):
         raise ValueError(f"the earlier model cannot be gone on from: {'; '.join(told)}; train from the start")
     held = dict(earlier.named_parameters())
     for name, parameter in model.named_parameters():

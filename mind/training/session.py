@@ -17,8 +17,8 @@ from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
 from mind.training.checkpoint import Checkpoints
 from mind.training.distributed import ranks
 from mind.training.night import checkpoint_folder, training_key
-from mind.training.trainer import Metrics, Night, Trainer, build_model
-from mind.training.warm_start import FROM_NOTHING, go_on_from, start_of
+from mind.training.trainer import Metrics, Night, Trainer, architecture_of, build_model
+from mind.training.warm_start import Start, start_of
 
 log = logging.getLogger("mind")
 
@@ -33,15 +33,15 @@ def train_and_register(
     settings: Mapping[str, Any],
 ) -> None:
     """Train on all ranks; the leader logs, saves and registers; `settings` is the configuration as it is kept with the
-    run (`lineage.resolved`). A version made from the same is used again, and a
-    training that was killed goes on from its checkpoint, which is removed when the version is registered."""
+    run (`lineage.resolved`). A version made from the same is used again, and a training that was killed goes on from
+    its checkpoint, which is removed when the version is registered."""
     with ranks(training.threads_per_process) as group:
-        network = build_model(model, night, training.seed)
-        start = FROM_NOTHING
+        start = Start()
         if training.warm_start:
-            start = int(group.of_leader(start_of(registry, ds, night.manifest, network) if group.leads else 0))
-        key = training_key(night.manifest, model, training, start)
-        checkpoints = Checkpoints(checkpoint_folder(night.manifest, model, training, start))
+            planned = architecture_of(model, night.manifest, training.seed)
+            start = start_of(registry, ds, night.manifest, planned, group)
+        key = training_key(night.manifest, model, training, start.number)
+        checkpoints = Checkpoints(checkpoint_folder(night.manifest, model, training, start.number))
         held = registry.by_key(key) if group.leads else None
         if group.agreed(held is not None):
             if held is not None:
@@ -52,10 +52,8 @@ def train_and_register(
                     held.number,
                 )
             return
-        if start != FROM_NOTHING:
-            if group.leads:
-                go_on_from(registry, start, network)
-            group.share(network.parameters())
+        network = build_model(model, night, training.seed)
+        start.give(network, group)
         trainer = Trainer(night, network, training, evaluation, group, checkpoints)
         if not group.leads:
             trainer.run(lambda epoch, metrics: None)
@@ -66,7 +64,7 @@ def train_and_register(
             **data_and_protocol(night.manifest, evaluation.cutoffs, evaluation.filter_seen),
             **code_and_environment(),
             "seed": str(training.seed),
-            "started_from": str(start) if start else "nothing",
+            "started_from": str(start.number) if start.number else "nothing",
         }
         log.info(
             "%s rows, %s items, %d ranks",

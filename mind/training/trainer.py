@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.errors import BrokenPromise
-from mind.model import MIND, NegativeSampler, generator_for
+from mind.model import MIND, Architecture, NegativeSampler, generator_for
 from mind.tables.manifest import Manifest
 from mind.training.adam import Adam
 from mind.training.checkpoint import EPOCH, STEP, Checkpoints, Position
@@ -46,16 +46,22 @@ class Night:
     """Behaviours in the training days by item index."""
 
 
-def build_model(section: ModelSection, night: Night, seed: int) -> MIND:
-    """An untrained model for the night's vocabulary."""
-    return MIND(
-        item_features_VF=night.item_codes_VF,
-        feature_sizes=list(night.manifest.item_features.values()),
-        profile_sizes=list(night.manifest.profile_features.values()),
-        history_length=night.manifest.history_length,
+def architecture_of(section: ModelSection, manifest: Manifest, seed: int) -> Architecture:
+    """What a model for the night's vocabulary is, without its weights."""
+    return Architecture(
+        feature_sizes=tuple(manifest.item_features.values()),
+        profile_sizes=tuple(manifest.profile_features.values()),
+        history_length=manifest.history_length,
         seed=seed,
         **section.model_dump(),
     )
+
+
+def build_model(section: ModelSection, night: Night, seed: int) -> MIND:
+    """An untrained model for the night's vocabulary."""
+    given = architecture_of(section, night.manifest, seed)
+    arguments = {field.name: getattr(given, field.name) for field in fields(given)}
+    return MIND(item_features_VF=night.item_codes_VF, **arguments)
 
 
 class Trainer:

@@ -4,50 +4,63 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mind.model import MIND, ModelFileError, differences, load, start_from
+from mind.model import MIND, Architecture, ModelFileError, differences, load, start_from
 from mind.tables.manifest import Manifest
 from mind.tracking.registry import Registry
+from mind.training.distributed import Ranks
 
 log = logging.getLogger("mind")
 
-FROM_NOTHING = 0
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a training begins."""
+
+    number: int = 0
+    """Of the version whose weights it begins with; 0: of none."""
+    earlier: MIND | None = None
+    """That version, on the leader alone."""
+
+    def give(self, model: MIND, group: Ranks) -> None:
+        """Let an untrained model, the same on all ranks, begin here."""
+        if not self.number:
+            return
+        if self.earlier is not None:
+            new, items = start_from(model, self.earlier), model.architecture.feature_sizes[0] - 2
+            log.info("training goes on from version %d; %s of %s items are new", self.number, f"{new:,}", f"{items:,}")
+        group.share(model.parameters())
 
 
-def start_of(registry: Registry, ds: date, manifest: Manifest, untrained: MIND) -> int:
-    """Number of the version to start from, or `FROM_NOTHING`; the log says why. Called by the leader only.
+def start_of(registry: Registry, ds: date, manifest: Manifest, architecture: Architecture, group: Ranks) -> Start:
+    """The last version that was promoted on an earlier night, where it fits, else nothing; the log says why.
 
-    That version is the last one promoted on an earlier night, so that a night which is run again starts from the same
-    weights, whatever was promoted since. It must fit: the same features in the same order, a vocabulary that this
-    night's has grown from, and the same model but for the size of its tables.
+    So a night that is run again starts from the same weights, whatever was promoted since. A version fits with the same
+    features in the same order, a vocabulary that this night's has grown from, and the same model but for the size of
+    its tables.
     """
+    found = _fitting(registry, ds, manifest, architecture) if group.leads else Start()
+    return Start(number=int(group.of_leader(found.number)), earlier=found.earlier)
+
+
+def _fitting(registry: Registry, ds: date, manifest: Manifest, architecture: Architecture) -> Start:
     version = registry.promoted_before(ds)
     if version is None:
         log.info("no champion of an earlier night: training starts from nothing")
-        return FROM_NOTHING
+        return Start()
     try:
         earlier, description = load(registry.folder(version))
+        reasons = [*_other_data(description["extra"], manifest), *differences(architecture, earlier.architecture)]
+        if not reasons:
+            return Start(number=int(version.number), earlier=earlier)
     except ModelFileError as error:
-        log.warning("version %s cannot be gone on from (%s): training starts from nothing", version.number, error)
-        return FROM_NOTHING
-    if reasons := [*_other_data(description["extra"], manifest), *differences(untrained, earlier)]:
-        told = "; ".join(reasons)
-        log.warning("version %s cannot be gone on from (%s): training starts from nothing", version.number, told)
-        return FROM_NOTHING
-    return int(version.number)
-
-
-def go_on_from(registry: Registry, number: int, model: MIND) -> None:
-    """Give the untrained model the weights of the version. Called by the leader only."""
-    earlier, _ = load(registry.folder(registry.numbered(str(number))))
-    new = start_from(model, earlier)
-    log.info("training goes on from version %d; %s of %s items are new", number, f"{new:,}", f"{_items(model):,}")
-
-
-def _items(model: MIND) -> int:
-    return model.architecture.feature_sizes[0] - 2
+        reasons = [str(error)]
+    told = "; ".join(reasons)
+    log.warning("version %s cannot be gone on from (%s): training starts from nothing", version.number, told)
+    return Start()
 
 
 def _other_data(facts: Mapping[str, Any], manifest: Manifest) -> list[str]:

@@ -19,7 +19,7 @@ MEANINGS = {
     "over_2m_time": "seconds for ten times the events over those for 2 million",
     "peak_gb": "largest resident memory, GB",
     "threads": "threads of every training number",
-    "data_wait_share": "share of a training step spent waiting for rows",
+    "data_wait_share": "share of an epoch's time in which the trainer waits for rows",
     "examples_per_s": "rows a second of our training step with the model that the peer is",
     "default_setting_examples_per_s": "rows a second of our training step with conf/default.toml, which does more",
     "torch_rechub_examples_per_s": "rows a second of torch-rechub's training step",
