@@ -130,6 +130,7 @@ def test_a_comparison_on_spark_says_the_same(
         assert [found.pop(LATENCY, 0) > 0 for found in metrics.values()].count(True) == 2
         return metrics, told["differences"]
 
+    compare(monkeypatch, folder, DS, "--versions=1")  # so that both are measured against the same champion
     assert judged("--set", "evaluation.on_spark=true") == judged()
 
 
