@@ -11,6 +11,7 @@ from mind.retrieval.fallback import Popularity, popular_candidates
 from mind.retrieval.hnsw import HnswIndex
 from mind.retrieval.index import Expected, Index, IndexMismatch, read, write
 from mind.retrieval.ivf import IvfIndex
+from mind.retrieval.one_user import OneUserIndex
 from mind.retrieval.selection import Selection, selected_batch
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Index",
     "IndexMismatch",
     "IvfIndex",
+    "OneUserIndex",
     "Popularity",
     "Selection",
     "choose",

@@ -78,7 +78,7 @@ class Survivors:
             own, wanted = scores[start:end], int(self.wanted_U[user])
             if len(own) >= wanted:
                 last = float(np.partition(own, len(own) - wanted)[len(own) - wanted])
-                self.cut_U[user] = max(self.cut_U[user], _below(last - self.slack_U[user]))
+                self.cut_U[user] = max(self.cut_U[user], below(last - self.slack_U[user]))
                 keep[start:end] = own >= self.cut_U[user]
             start = end
         self._parts = [(users[keep], places[keep], scores[keep])]
@@ -96,7 +96,8 @@ class Survivors:
         return np.cumsum(np.bincount(users, minlength=len(self.wanted_U)))
 
 
-def _below(score: float) -> np.float32:
+def below(score: float) -> np.float32:
+    """The cut that an item of this score, or of one so near that rounding decides, still reaches."""
     # Two steps of float32 lower: scores that differ by one may round to a tie, and rounding must not lift a cut.
     cut: np.float32 = np.nextafter(np.float32(score - abs(score) * 2.0**-22), np.float32(-np.inf))
     return cut

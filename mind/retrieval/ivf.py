@@ -38,8 +38,6 @@ _SPARE_SHARE, _SPARE = 8, 16
 # Bound for memory: users times lists at once, 4 bytes each, several times over.
 _PAIRS_AT_ONCE = 1 << 24
 _USERS_AT_ONCE = 2048
-_FEW_USERS = 4
-_ITEMS_AT_ONCE = 1 << 10
 
 _Ints = NDArray[np.integer[Any]]
 
@@ -57,11 +55,11 @@ class IvfIndex:
     def __init__(self, arrays: Arrays, fingerprint: str, reach: float) -> None:
         self.arrays, self.fingerprint, self.reach = arrays, fingerprint, reach
         # As bytes too: then float32 holds their products with a query exactly, as it does those of items.
-        self._whole_CD = in_bytes(arrays["directions"].astype(np.float32)).astype(np.float32)
+        self.whole_CD = in_bytes(arrays["directions"].astype(np.float32)).astype(np.float32)
         cosines = arrays["cosines"]
-        lengths = np.sqrt(np.square(self._whole_CD).sum(axis=1))
+        lengths = np.sqrt(np.square(self.whole_CD).sum(axis=1))
         self._along_C1 = (cosines / np.where(lengths > 0, lengths, 1)).astype(np.float32)[:, None]
-        spread = np.sqrt(np.maximum(1 - cosines**2, 0) / max(1, self._whole_CD.shape[1] - 1))
+        spread = np.sqrt(np.maximum(1 - cosines**2, 0) / max(1, self.whole_CD.shape[1] - 1))
         self._across_C1 = spread.astype(np.float32)[:, None]
 
     @classmethod
@@ -89,23 +87,22 @@ class IvfIndex:
         return found
 
     def _search(self, requests: Sequence[Request]) -> list[NDArray[np.int64]]:
-        levels = query_levels(self._whole_CD.shape[1])
-        crowd = Crowd([_in_whole_numbers(request.interests_KD, levels) for request in requests])
-        hopes = self._hopes(crowd)
+        levels = query_levels(self.whole_CD.shape[1])
+        crowd = Crowd([in_whole_numbers(request.interests_KD, levels) for request in requests])
+        hopes = [self.hopes(self.whole_CD @ queries.T, queries) for queries in crowd.rows]
         best_CU = hopes[0].copy()
         for hope in hopes[1:]:
             np.maximum(best_CU[:, : hope.shape[1]], hope, out=best_CU[:, : hope.shape[1]])
         best_SU = best_CU[self.arrays["cluster"]] * self.arrays["tops"][:, None]
         wanted_U = np.array([requests[user].wanted for user in crowd.order_U])
         size, lists = len(self.arrays["order"]), len(best_SU)
-        survivors = Survivors(np.minimum(size, wanted_U + wanted_U // _SPARE_SHARE + _SPARE), np.zeros(crowd.size))
+        survivors = Survivors(kept(wanted_U, size), np.zeros(crowd.size))
         above_U = np.full(crowd.size, np.inf, dtype=np.float32)
-        read = self._read_for_few if crowd.size <= _FEW_USERS else self._read
         for floor_U in _floors(best_SU, wanted_U * (lists / size)):
             low_U = np.maximum(floor_U, survivors.cut_U)
             list_T, user_T = np.divmod(np.flatnonzero((best_SU >= low_U) & (best_SU < above_U)), crowd.size)
             place_P, query_P = self._pairs(list_T, user_T, hopes, survivors.cut_U)
-            read(list_T[place_P], user_T[place_P], query_P, crowd, survivors)
+            self._read(list_T[place_P], user_T[place_P], query_P, crowd, survivors)
             survivors.tighten()
             above_U = floor_U
         found = [np.empty(0, dtype=np.int64)] * crowd.size
@@ -113,15 +110,14 @@ class IvfIndex:
             found[user] = np.sort(self.arrays["order"][places]).astype(np.int64)
         return found
 
-    def _hopes(self, crowd: Crowd) -> list[NDArray[np.float32]]:
-        """For each k what an item of top norm 1 may reach with it: float32 [C, h_k]."""
-        hopes = []
-        for queries in crowd.rows:
-            lengths = np.sqrt(np.square(queries.astype(np.float64)).sum(axis=1)).astype(np.float32)
-            hope = (self._whole_CD @ queries.T) * self._along_C1
-            hope += self._across_C1 * (np.float32(self.reach) * lengths)
-            hopes.append(hope)
-        return hopes
+    def hopes(self, products_CQ: NDArray[np.float32], queries_QD: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What an item of top norm 1 may reach with each query in whole numbers, from the queries' products with the
+        directions as bytes: float32 [C, Q].
+        """
+        lengths = np.sqrt(np.square(queries_QD.astype(np.float64)).sum(axis=1)).astype(np.float32)
+        hopes_CQ: NDArray[np.float32] = products_CQ * self._along_C1
+        hopes_CQ += self._across_C1 * (np.float32(self.reach) * lengths)
+        return hopes_CQ
 
     def _pairs(
         self, list_T: _Ints, user_T: _Ints, hopes: list[NDArray[np.float32]], cut_U: NDArray[np.float32]
@@ -160,42 +156,14 @@ class IvfIndex:
                 rows, items = np.divmod(hits, end - first)
                 survivors.add(users[rows], items + first, whole_UB.ravel()[hits] * step)
 
-    def _read_for_few(self, list_P: _Ints, user_P: _Ints, query_P: _Ints, crowd: Crowd, survivors: Survivors) -> None:
-        """The same for few users, an interest at a time: most lists are read for one user only."""
-        for user in np.unique(user_P).tolist():
-            mine = user_P == user
-            own_lists, own_queries = list_P[mine], query_P[mine]
-            found = [
-                self._hits(own_lists[own_queries == query], crowd.all_rows[query], survivors.cut_U[user])
-                for query in np.unique(own_queries).tolist()
-            ]
-            places, scores = (np.concatenate(part) for part in zip(*found, strict=True))
-            if len(found) > 1:
-                order = np.argsort(places, kind="stable")
-                places, scores = places[order], scores[order]
-                heads = np.flatnonzero(np.diff(places, prepend=-1))
-                places, scores = places[heads], np.maximum.reduceat(scores, heads) if len(heads) else scores
-            survivors.add(np.full(len(places), user), places, scores)
 
-    def _hits(
-        self, lists: _Ints, query_D: NDArray[np.float32], cut: np.float32
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Places and scores of the items in some lists (ascending) that reach the cut with one interest."""
-        starts, steps, bytes_VD = (self.arrays[part] for part in ("starts", "steps", "bytes"))
-        lengths = starts[lists + 1] - starts[lists]
-        places = np.arange(lengths.sum()) + np.repeat(starts[lists] - np.cumsum(lengths) + lengths, lengths)
-        whole_B = np.empty(len(places), dtype=np.float32)
-        for start in range(0, len(places), _ITEMS_AT_ONCE):
-            part = slice(start, start + _ITEMS_AT_ONCE)
-            # For one vector einsum takes two thirds of the time of BLAS; whole numbers, so the sums are the same.
-            items_BD = bytes_VD.take(places[part], axis=0).astype(np.float32)
-            np.einsum("bd,d->b", items_BD, query_D, out=whole_B[part])
-        step_B = np.repeat(steps[lists], lengths)
-        hits = np.flatnonzero(whole_B >= cut / step_B)
-        return places[hits], whole_B[hits] * step_B[hits]
+def kept(wanted_U: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How many items of the best scores in whole numbers hold the wanted ones of each user."""
+    return np.minimum(size, wanted_U + wanted_U // _SPARE_SHARE + _SPARE)
 
 
-def _in_whole_numbers(interests_KD: NDArray[np.float32], levels: int) -> NDArray[np.float32]:
+def in_whole_numbers(interests_KD: NDArray[np.float32], levels: int) -> NDArray[np.float32]:
+    """A user's interests on one scale, rounded: no value is beyond `levels`."""
     rounded: NDArray[np.float32] = np.rint(interests_KD * (np.float32(levels) / np.abs(interests_KD).max()))
     return rounded
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,19 @@ from mind.retrieval import (
     Candidates,
     Catalogue,
     ExactIndex,
+    Expected,
     HnswIndex,
     IvfIndex,
+    OneUserIndex,
     choice,
     choose,
     clusters,
+    one_user,
+    read,
     recall,
     top_candidates,
     top_candidates_batch,
+    write,
 )
 from mind.retrieval import ivf as ivf_module
 from tests.retrieval.bruteforce import as_rows, best_items, same_bits
@@ -56,10 +62,11 @@ def batch(items: Catalogue, interests: list[np.ndarray], index: object, n: int =
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds(), st.sampled_from(["ivf", "hnsw"]), st.sampled_from([0.0, 1.0]))
+@given(worlds(), st.sampled_from(["ivf", "hnsw", "one user"]), st.sampled_from([0.0, 1.0]))
 def test_exactly_n_true_scores_in_order_and_no_exclusion(world: tuple, kind: str, reach: float) -> None:
     items, interests, excluded, n = world
-    index = (IvfIndex if kind == "ivf" else HnswIndex).build(items, reach)
+    index = HnswIndex.build(items, reach) if kind == "hnsw" else IvfIndex.build(items, reach)
+    index = OneUserIndex(index) if kind == "one user" else index
     found = as_rows(top_candidates(interests, excluded, items, index, n), items)
     every = {row[0]: row for row in best_items(interests, excluded, items, items.size)}
     assert len({row[0] for row in found}) == len(found) == min(n, len(every))
@@ -71,31 +78,32 @@ def test_exactly_n_true_scores_in_order_and_no_exclusion(world: tuple, kind: str
 def test_recall_grows_with_the_reach(world: tuple, reach: float, least: float) -> None:
     items, interests, index = world
     best = batch(items, interests, ExactIndex.build(items))
-    shares = [
-        recall(*pair)
-        for pair in zip(batch(items, interests, IvfIndex(index.arrays, items.fingerprint, reach)), best, strict=True)
-    ]
-    assert least < np.mean(shares) <= 1
+    reaching = IvfIndex(index.arrays, items.fingerprint, reach)
+    for way in (reaching, OneUserIndex(reaching)):
+        shares = [recall(*pair) for pair in zip(batch(items, interests, way), best, strict=True)]
+        assert least < np.mean(shares) <= 1
 
 
 def test_it_does_not_read_everything(world: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
     items, interests, index = world
-    read: list[int] = []
+    pairs: list[int] = []
     plain = IvfIndex._read
 
     def counted(self: IvfIndex, list_P: np.ndarray, *rest: object) -> None:
-        read.append(len(list_P))
+        pairs.append(len(list_P))
         plain(self, list_P, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(IvfIndex, "_read", counted)
     batch(items, interests, IvfIndex(index.arrays, items.fingerprint, 1.5), n=20)
-    assert sum(read) < 0.3 * len(index.arrays["cluster"]) * sum(len(one) for one in interests)
+    assert sum(pairs) < 0.3 * len(index.arrays["cluster"]) * sum(len(one) for one in interests)
 
 
 def test_a_reach_without_end_finds_what_the_exact_index_finds(world: tuple) -> None:
     items, interests, index = world
-    whole = batch(items, interests, IvfIndex(index.arrays, items.fingerprint, 100.0))
-    assert all(same_bits(*pair) for pair in zip(whole, batch(items, interests, ExactIndex.build(items)), strict=True))
+    best = batch(items, interests, ExactIndex.build(items))
+    endless = IvfIndex(index.arrays, items.fingerprint, 100.0)
+    for way in (endless, OneUserIndex(endless)):
+        assert all(same_bits(*pair) for pair in zip(batch(items, interests, way), best, strict=True))
 
 
 def test_same_bits_alone_in_any_batch_and_order(world: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +122,52 @@ def test_same_bits_alone_in_any_batch_and_order(world: tuple, monkeypatch: pytes
         for user, interests_KD in enumerate(interests)
     ]
     monkeypatch.setattr(ivf_module, "_USERS_AT_ONCE", 7)
-    monkeypatch.setattr(ivf_module, "_ITEMS_AT_ONCE", 300)
-    monkeypatch.setattr(ivf_module, "_FEW_USERS", 6)
     few = batch(items, interests, index)
     for way in (turned, alone, few):
         assert all(same_bits(*pair) for pair in zip(whole, way, strict=True))
+
+
+def test_threads_that_each_ask_for_a_user_get_what_one_after_the_other_gives(world: tuple) -> None:
+    items, interests, index = world
+    asked, several = OneUserIndex(index), OneUserIndex(index, threads=3)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(one_user, "_LISTS_OF_A_THREAD", 4)
+        found = list(pool.map(lambda one: top_candidates(one, [], items, several, 100), interests))
+    assert all(
+        same_bits(one, top_candidates(interests_KD, [], items, asked, 100))
+        for one, interests_KD in zip(found, interests, strict=True)
+    )
+
+
+def test_one_user_alone_reads_a_part_and_no_list_twice(world: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    items, interests, index = world
+    asked = OneUserIndex(IvfIndex(index.arrays, items.fingerprint, 1.5))
+    lists: list[int] = []
+    plain = asked._scan
+
+    def counted(*arguments: object) -> object:
+        lists.extend(arguments[6].tolist())  # type: ignore[attr-defined]
+        return plain(*arguments)
+
+    monkeypatch.setattr(asked, "_scan", counted)
+    share = []
+    for interests_KD in interests:
+        top_candidates(interests_KD, [], items, asked, 20)
+        assert len(lists) == len(set(lists))
+        share.append(len(lists) / len(index.arrays["cluster"]))
+        lists.clear()
+    assert 0 < np.mean(share) < 0.5
+
+
+def test_one_user_is_answered_from_an_index_that_was_written(world: tuple, tmp_path: Path) -> None:
+    items, interests, index = world
+    write(index, items, tmp_path)
+    mapped, again = read(tmp_path, Expected(model_version="1", vocabulary="v", dimension=items.dimension))
+    assert isinstance(mapped, IvfIndex)
+    found, held = (
+        batch(*one) for one in ((again, interests, OneUserIndex(mapped)), (items, interests, OneUserIndex(index)))
+    )
+    assert all(same_bits(*pair) for pair in zip(found, held, strict=True))
 
 
 def fingerprint(index: IvfIndex, found: list[Candidates]) -> str:
