@@ -40,7 +40,7 @@ ROOMS = {
     ),
     "mind.baselines": ({"pyspark", "numpy"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
     "mind.model": ({"torch", "safetensors"}, set()),
-    "mind.retrieval": ({"numpy", "faiss"}, set()),
+    "mind.retrieval": ({"numpy", "faiss", "numba", "llvmlite"}, set()),
     "mind.evaluation": ({"numpy"}, set()),
     "mind.storage": ({"pyspark", "delta", "pyarrow", "pydantic"}, {"mind.tables", "mind.source", "mind.errors"}),
 }
@@ -188,7 +188,7 @@ def in_a_fresh_process(code: str) -> str:
 
 @pytest.mark.parametrize("module", ["mind.launch", "mind.config", "mind.tables", "mind.cli"])
 def test_a_scheduler_can_import_it_without_loading_spark_torch_or_mlflow(module: str) -> None:
-    code = f"import sys, {module}; assert not {{'pyspark', 'torch', 'mlflow', 'faiss', 'pandas'}} & set(sys.modules)"
+    code = f"import sys, {module}; assert not {{'pyspark', 'torch', 'mlflow', 'faiss', 'numba', 'pandas'}} & set(sys.modules)"
     assert in_a_fresh_process(code) == ""
 
 
