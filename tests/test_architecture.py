@@ -186,9 +186,18 @@ def in_a_fresh_process(code: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["mind.launch", "mind.config", "mind.tables", "mind.cli"])
-def test_a_scheduler_can_import_it_without_loading_spark_torch_or_mlflow(module: str) -> None:
-    code = f"import sys, {module}; assert not {{'pyspark', 'torch', 'mlflow', 'faiss', 'numba', 'pandas'}} & set(sys.modules)"
+HEAVY = {"pyspark", "torch", "mlflow", "faiss", "numba", "pandas"}
+
+
+@pytest.mark.parametrize(
+    ("module", "loads"),
+    [
+        *((name, set()) for name in ("mind.launch", "mind.config", "mind.tables", "mind.cli")),
+        ("mind.retrieval", {"faiss"}),
+    ],
+)
+def test_importing_it_loads_nothing_heavy_that_it_may_not_need(module: str, loads: set[str]) -> None:
+    code = f"import sys, {module}; assert not {HEAVY - loads} & set(sys.modules)"
     assert in_a_fresh_process(code) == ""
 
 
