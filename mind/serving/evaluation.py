@@ -74,6 +74,11 @@ def night_rows(
     return SpreadRows(session(), night, yardstick) if section.on_spark else HeldRows(copied, yardstick)
 
 
+def splits_read_here(section: EvaluationSection) -> tuple[str, ...]:
+    """The splits of which an evaluation's own process reads the files."""
+    return () if section.on_spark else ("test",)
+
+
 class SpreadRows:
     """Rows that stay in their files. This process holds of each who, what, how long, and in which place.
 
