@@ -25,6 +25,7 @@ setup: .venv/.ready jars  ## install what is locked (about 6 GB) and resolve Del
 	@$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(BIN)/uv pip check -q --python $(BIN)/python
+	@echo "Installed. make doctor tries it out, make demo runs a night."
 	@touch $@
 
 # Peers of the benchmarks, in the same environment; hnswlib comes as source and needs a C++ compiler.
@@ -52,6 +53,7 @@ compare: setup  ## challengers beside the champion on a night's test rows: DS=..
 	@$(BIN)/python -m mind.cli compare --ds $(DS) --config $(CONFIG) $(if $(VERSIONS),--versions=$(VERSIONS))
 
 show: setup  ## print the command lines of a night: DS=... CONFIG=...
+	@test -n '$(DS)' -o '$(CONFIG)' = conf/demo.toml || { echo "say which: make show DS=YYYY-MM-DD CONFIG=$(CONFIG)"; exit 2; }
 	@$(BIN)/python -m mind.launch show --ds $(or $(DS),2011-12-08) --config $(CONFIG)
 
 explain: setup  ## a user's night in words: USER=... (DS=..., ITEM=..., CONFIG=...)

@@ -214,10 +214,10 @@ def run(steps: Sequence[str], ds: date, files: Sequence[Path], overrides: Sequen
         except SystemExit as failed:
             sys.stdout.write(
                 f"\nThe run for {ds} stopped in the step named last (exit code {failed.code}). Nothing after it ran; "
-                f"readers see the last night that was published. When it is mended, run the same command again.\n"
+                "readers see what was published before, if anything was. Once it is mended, run the command again.\n"
             )
             raise
-    sys.stdout.write(f"\n{len(steps)} steps for {ds} in {time.monotonic() - started:.0f} s\n")
+    sys.stdout.write(f"\n{len(steps)} step{'s' * (len(steps) > 1)} for {ds} in {time.monotonic() - started:.0f} s\n")
 
 
 def main() -> None:

@@ -115,15 +115,18 @@ def check_fresh(held: Sequence[Publication], now: datetime, config: Config) -> s
         Stale: it is not.
     """
     due, newest = due_night(now, config), newest_night(held)
+    withdrawn = {one.ds for one in held} - {one.ds for one in held if one.seen}
+    since = sorted(ds for ds in withdrawn if newest is None or ds > newest.ds)
+    gone = f" ({', '.join(map(str, since))} was rolled back: publish it again, or run its night anew)" if since else ""
     seen = f"readers see the night of {newest.ds}, published {newest.published_at:%Y-%m-%d %H:%M} UTC" if newest else ""
     wanted = f"due is {due} (deadline {config.schedule.deadline} {config.lake.time_zone})"
     if newest is None:
-        raise Stale(f"readers see no night; {wanted}. Look at the last run, then run the night again.")
+        raise Stale(f"readers see no night{gone}; {wanted}. Look at the last run, then run the night again.")
     if newest.ds < due:
         zone = ZoneInfo(config.lake.time_zone)
         in_time = datetime.combine(newest.ds + timedelta(days=1), config.schedule.deadline, zone)
         raise Stale(
-            f"{seen}; {wanted}. If the log goes on to {due}, look at the last run, then run the night of {due}. If it "
-            f"ended earlier, as a historical log did, ask for a moment of its own: --at {in_time.isoformat()}"
+            f"{seen}{gone}; {wanted}. If the log goes on to {due}, look at the last run, then run the night of {due}. "
+            f"If it ended earlier, as a historical log did, ask for a moment of its own: --at {in_time.isoformat()}"
         )
     return f"fresh: {seen}; due is {due}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from mind.errors import GateFailed
 from mind.recommending import GatesSection
+
+log = logging.getLogger("mind")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ def judge(found: Mapping[str, float], section: GatesSection) -> list[Gate]:
 def require(gates: list[Gate]) -> None:
     """Raises GateFailed with every gate that did not hold."""
     failed = [f"{gate.name} is {gate.value:g}, {gate.rule}" for gate in gates if not gate.passed]
+    log.info("%d of %d gates passed", len(gates) - len(failed), len(gates))
     if failed:
         raise GateFailed(
             f"{len(failed)} of {len(gates)} gates failed: {'; '.join(failed)}. Nothing was published: readers keep the "

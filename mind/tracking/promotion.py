@@ -161,7 +161,7 @@ def promote(registry: Registry, ds: date, found: Comparison, verdicts: Mapping[s
         told = "; ".join(verdict.why for verdict in verdicts.values())
         raise GateFailed(
             f"version {', '.join(verdicts)} may not become the first champion: {told}. Look at its run in MLflow; "
-            "train longer or on more days."
+            "train longer or on more days. To have lists meanwhile: the night again with --set retrieval.method=item_cf"
         )
     if chosen is not None:
         _crown(registry, ds, found, verdicts[chosen])

@@ -102,6 +102,14 @@ def test_a_late_night_is_told_with_what_readers_see(tmp_path: Path) -> None:
         check_fresh([], on_time, load())
 
 
+def test_a_night_that_was_rolled_back_is_named_by_freshness(tmp_path: Path) -> None:
+    after = DS + timedelta(days=1)
+    rows = ((DS, "publish", "2-b"), (after, "publish", "3-c"), (after, "rollback", "0-0000000000000000"))
+    held = publications(publish(tmp_path, *rows))
+    with pytest.raises(Stale, match=r"night of 2011-12-08, .* \(2011-12-09 was rolled back: publish it again"):
+        check_fresh(held, datetime(2011, 12, 10, 6, 0, tzinfo=UTC), load())
+
+
 def mind(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "mind.cli", *words], capture_output=True, text=True, check=False)
 
