@@ -144,8 +144,7 @@ class MIND(nn.Module):
             log_expected_N: log expected count of each; unused without log_q_correction.
             salt: the step, so that a normal routing start differs from step to step.
             age_BL: bucket of each behaviour's age, 1 to AGE_BUCKETS, any whole type; needed with behaviour_time alone.
-            next_BE: item indexes of further targets of the row, any whole type, 0 for none (not in the paper). A row's
-                loss is then the mean of those that its target and each of these alone would give.
+            next_BE: item indexes of a row's further targets, 0 for none; its loss is the mean over all its targets.
         """
         return training_losses(
             self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt, age_BL, next_BE

@@ -72,8 +72,7 @@ def training_losses(
     batch = _batch(model, history_BL[order_B], age_BL, positives.item_W, negatives_N.long())
     codes_UF = model.item_embedding.codes(batch.distinct_U)
     item_UD = model.item_embedding(codes_UF, distinct=True)
-    targets = slice(len(negatives_N), len(negatives_N) + len(target_BF))
-    place_B = batch.behaviours.row_R[targets]
+    place_B = batch.behaviours.row_R[len(negatives_N) :][: len(target_BF)]
     # The tuples may know other features of a target than the catalogue does; its item's row serves where they agree.
     agrees = bool((codes_UF[place_B] == target_BF).all())
     target_BD = item_UD.detach()[place_B] if agrees else model.item_embedding(target_BF)
@@ -101,10 +100,9 @@ def training_losses(
     context_BD = mapped_BJD[:, -1] if given.needs_mean else None
     vectors_BJD = model.vectors(capsules_BJD, active_BJ, model.beside(profile_BX, context_BD))
     negative_ND = model.normal(rows_RD[: len(negatives_N)])
-    if agrees:
-        label_WD = model.normal(rows_RD[targets.start :])
-    else:
-        label_WD = torch.cat([label_BD, model.normal(rows_RD[targets.stop :])])
+    label_WD = model.normal(rows_RD[len(negatives_N) :])
+    if not agrees:
+        label_WD = torch.cat([label_BD, label_WD[len(label_BD) :]])
     losses_B = _losses(model, vectors_BJD, active_BJ, label_WD, negative_ND, log_expected_N, positives, negatives_N)
     return torch.empty_like(losses_B).index_copy(0, order_B, losses_B)
 

@@ -1,9 +1,9 @@
 """The targets that follow a training target: further positives of its tuple, with `tuples.next_targets` above 1.
 
 Only targets of the training split follow one, in their order of time: what validation and test ask for is passed over,
-wherever it stands. Under the splits `time` and `last` that also means that nothing follows which is later than the
-first of these; under `paper`, where chance divides a user's behaviours, training targets may follow a test target.
-A target without a history counts as none, as everywhere; one that `targets_per_user` leaves out does follow others.
+wherever it stands. Under the splits `time` and `last` everything of a user that is held out comes after all that may
+follow; under `paper`, where chance divides a user's behaviours, training targets come after held-out ones too.
+A target without a history is none and follows none; one that `targets_per_user` leaves out does follow others.
 """
 
 from __future__ import annotations
