@@ -71,7 +71,7 @@ class Night:
 
     def write(self, root: Path, **changes: Any) -> Manifest:
         given = {"tuples": self.tuples, "catalogue": self.catalogue, "files": 2, "expected": self.expected}
-        return write_tuples(str(root), DS, facts=FACTS, **{**given, **changes})
+        return write_tuples(str(root), DS, **{**given, "facts": FACTS, **changes})
 
 
 @pytest.fixture(scope="module")
