@@ -13,6 +13,7 @@ from mind.training.session import train_and_register
 def main(run: Run) -> None:
     config = run.config
     held = read_manifest(config.lake.root, run.ds)
+    held.check_next_targets(config.tuples.next_targets)
     registry = Registry(config.tracking)
     settings = resolved(dict(config))
     with near(held, config.lake.scratch, "train", "validation") as manifest:

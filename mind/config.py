@@ -76,6 +76,10 @@ class TuplesSection(Section):
     test_days: Positive = Field(description="last days up to and including ds, never trained on")
     targets_per_user: Positive = Field(description="targets kept per user and split")
     targets_kept: Literal["latest", "random"] = Field(description="which of them are kept where there are more")
+    next_targets: Positive = Field(
+        description="n: a training tuple's loss is the mean over its target and the n - 1 training targets of the user "
+        "that follow; 1: its target alone"
+    )
     files: Positive = Field(description="Parquet files per split; a multiple of the training ranks")
 
     @model_validator(mode="after")

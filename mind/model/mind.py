@@ -1,7 +1,7 @@
 """MIND, the whole model: embedding, routing, head, label-aware attention, sampled softmax.
 
 Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features,
-V catalogue rows, U distinct items of a batch, M any number of items.
+V catalogue rows, U distinct items of a batch, M any number of items, E next targets of a row.
 
 Histories hold item indexes from the oldest behaviour to the most recent, with 0 as padding on either side.
 """
@@ -131,6 +131,7 @@ class MIND(nn.Module):
         salt: int = 0,
         *,
         age_BL: Tensor | None = None,
+        next_BE: Tensor | None = None,
     ) -> Tensor:
         """Training losses [B], eq (10)(11), one a row so that uneven ranks can be weighed. B = 0 is allowed:
         every parameter then gets a gradient of zeros.
@@ -143,8 +144,11 @@ class MIND(nn.Module):
             log_expected_N: log expected count of each; unused without log_q_correction.
             salt: the step, so that a normal routing start differs from step to step.
             age_BL: bucket of each behaviour's age, 1 to AGE_BUCKETS, any whole type; needed with behaviour_time alone.
+            next_BE: item indexes of a row's further targets, 0 for none; its loss is the mean over all its targets.
         """
-        return training_losses(self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt, age_BL)
+        return training_losses(
+            self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt, age_BL, next_BE
+        )
 
     def interests(
         self,

@@ -2,7 +2,7 @@
 
 Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features, T real
 behaviours of the batch, U distinct items, J vectors of a user that get a gradient, b users of a bucket, l its width, X
-width of what the head sees beside a capsule.
+width of what the head sees beside a capsule, W positives: the targets and the next targets.
 
 The values are those of `MIND.interests`, `label_attention` and `sampled_softmax` one after the other. Here rows are
 sorted by the length of their history and routed in buckets; a weighted sum reads the distinct items' rows directly
@@ -24,6 +24,7 @@ from mind.model.hashing import kept_entries
 from mind.model.interests import packed_weights
 from mind.model.label_attention import label_attention
 from mind.model.losses import best_vector_softmax, hits, likeness
+from mind.model.positives import Positives, positives_of
 from mind.model.recency import SMALLEST_WEIGHT, weighted_mean
 from mind.model.routing import routing_weights, squash
 from mind.model.rows import Behaviours, collected, grouped
@@ -47,7 +48,7 @@ class _Batch(NamedTuple):
     active_BK: Tensor
     distinct_U: Tensor
     behaviours: Behaviours
-    """Its further rows are the negatives, then the targets."""
+    """Its further rows are the negatives, then the positives."""
 
 
 def training_losses(
@@ -59,6 +60,7 @@ def training_losses(
     log_expected_N: Tensor,
     salt: int,
     age_BL: Tensor | None,
+    next_BE: Tensor | None,
 ) -> Tensor:
     """`MIND.forward`, which documents the arguments."""
     given = model.architecture
@@ -66,20 +68,22 @@ def training_losses(
     order_B = (history_BL != 0).sum(dim=1).argsort(stable=True)
     target_BF = target_BF[order_B]
     age_BL = None if age_BL is None else age_BL[order_B]
-    batch = _batch(model, history_BL[order_B], age_BL, target_BF[:, 0].long(), negatives_N.long())
+    positives = positives_of(target_BF[:, 0].long(), None if next_BE is None else next_BE[order_B])
+    batch = _batch(model, history_BL[order_B], age_BL, positives.item_W, negatives_N.long())
     codes_UF = model.item_embedding.codes(batch.distinct_U)
     item_UD = model.item_embedding(codes_UF, distinct=True)
-    place_R = batch.behaviours.row_R
+    place_B = batch.behaviours.row_R[len(negatives_N) :][: len(target_BF)]
     # The tuples may know other features of a target than the catalogue does; its item's row serves where they agree.
-    agrees = bool((codes_UF[place_R[len(negatives_N) :]] == target_BF).all())
-    target_BD = item_UD.detach()[place_R[len(negatives_N) :]] if agrees else model.item_embedding(target_BF)
+    agrees = bool((codes_UF[place_B] == target_BF).all())
+    target_BD = item_UD.detach()[place_B] if agrees else model.item_embedding(target_BF)
     label_BD = model.normal(target_BD)
     profile_BX = model.profile_embedding(profile_BP[order_B], like=model.mapping_DD)
     behaved_UD = _dropped(model, item_UD, batch.distinct_U, salt)
     weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD.detach(), salt)
 
-    # Interests can be held apart only where all of them are there.
-    only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power) and not given.decorrelation
+    # Interests can be held apart only where all of them are there, and each positive chooses its own.
+    only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
+    only = only and not given.decorrelation and next_BE is None
     active_BJ, weights_BJL = batch.active_BK, weights_BKL
     if only:
         with torch.no_grad():
@@ -96,9 +100,10 @@ def training_losses(
     context_BD = mapped_BJD[:, -1] if given.needs_mean else None
     vectors_BJD = model.vectors(capsules_BJD, active_BJ, model.beside(profile_BX, context_BD))
     negative_ND = model.normal(rows_RD[: len(negatives_N)])
-    if agrees:
-        label_BD = model.normal(rows_RD[len(negatives_N) :])
-    losses_B = _losses(model, vectors_BJD, active_BJ, label_BD, negative_ND, log_expected_N, target_BF, negatives_N)
+    label_WD = model.normal(rows_RD[len(negatives_N) :])
+    if not agrees:
+        label_WD = torch.cat([label_BD, label_WD[len(label_BD) :]])
+    losses_B = _losses(model, vectors_BJD, active_BJ, label_WD, negative_ND, log_expected_N, positives, negatives_N)
     return torch.empty_like(losses_B).index_copy(0, order_B, losses_B)
 
 
@@ -137,11 +142,11 @@ def _sums(
     return sums_BJD, rows_RD
 
 
-def _batch(model: "MIND", history_BL: Tensor, age_BL: Tensor | None, target_B: Tensor, negatives_N: Tensor) -> _Batch:
+def _batch(model: "MIND", history_BL: Tensor, age_BL: Tensor | None, positive_W: Tensor, negatives_N: Tensor) -> _Batch:
     real_BL = history_BL != 0
     length_B = real_BL.sum(dim=1)
     item_T = history_BL[real_BL].long()
-    found = grouped(torch.cat([item_T, negatives_N, target_B]))
+    found = grouped(torch.cat([item_T, negatives_N, positive_W]))
     count = len(item_T)
     # Row-major order of the packed mask is that of the unpacked one: setting by it packs.
     width = history_BL.shape[1]
@@ -221,23 +226,25 @@ def _losses(
     model: "MIND",
     vectors_BJD: Tensor,
     active_BJ: Tensor,
-    label_BD: Tensor,
+    label_WD: Tensor,
     negative_ND: Tensor,
     log_expected_N: Tensor,
-    target_BF: Tensor,
+    positives: Positives,
     negatives_N: Tensor,
 ) -> Tensor:
     given = model.architecture
-    user_BD = label_attention(vectors_BJD, active_BJ, label_BD, given.attention_power)
-    positive_B = (user_BD * label_BD).sum(dim=-1) / given.temperature
+    vectors_WJD, active_WJ = positives.spread(vectors_BJD), positives.spread(active_BJ)
+    user_WD = label_attention(vectors_WJD, active_WJ, label_WD, given.attention_power)
+    positive_W = (user_WD * label_WD).sum(dim=-1) / given.temperature
     apart_B = given.decorrelation * likeness(vectors_BJD, active_BJ) if given.decorrelation else 0.0
     if given.negatives_scored_by == "chosen":
-        vectors_BJD, active_BJ = user_BD.unsqueeze(1), torch.ones_like(active_BJ[:, :1])
-    return apart_B + best_vector_softmax(
-        vectors_BJD / given.temperature,
-        active_BJ,
+        vectors_WJD, active_WJ = user_WD.unsqueeze(1), torch.ones_like(active_WJ[:, :1])
+    losses_W = best_vector_softmax(
+        vectors_WJD / given.temperature,
+        active_WJ,
         negative_ND,
-        positive_B,
+        positive_W,
         log_expected_N if given.log_q_correction else None,
-        hits(target_BF[:, 0].long(), negatives_N.long()),
+        hits(positives.item_W, negatives_N.long()),
     )
+    return apart_B + positives.mean(losses_W, len(vectors_BJD))

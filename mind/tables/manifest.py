@@ -34,6 +34,8 @@ class Manifest(_Frozen):
     history_length: int
     age_buckets: int = 0
     """Buckets of the behaviours' ages beside each history; 0: there are no ages."""
+    next_targets: int = 1
+    """n: a training tuple has its target and up to n - 1 that follow it; 1: its target alone."""
     item_features: dict[str, int]
     """Rows of each item feature's embedding table, in the order of Fi; the first is the items themselves."""
     profile_features: dict[str, int]
@@ -61,6 +63,14 @@ class Manifest(_Frozen):
                 f"the model takes behaviours' ages in {buckets} buckets (model.behaviour_time), the tuples of "
                 f"{self.ds} have {self.age_buckets or 'none'}; run build_tuples --ds {self.ds} again with "
                 "--set model.behaviour_time=true, then this step"
+            )
+
+    def check_next_targets(self, asked: int) -> None:
+        """Raises BrokenPromise unless the tuples have so many targets a row, which the configuration asks for."""
+        if self.next_targets != asked:
+            raise BrokenPromise(
+                f"tuples.next_targets is {asked}, the tuples of {self.ds} were built with {self.next_targets}; run "
+                f"build_tuples --ds {self.ds} again, or set tuples.next_targets={self.next_targets}, then this step"
             )
 
     @property

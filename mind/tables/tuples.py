@@ -19,6 +19,13 @@ AGES = Column(
     "bucket b from 2^(b-2) minutes on; 0 after the end, L long",
 )
 
+NEXT = Column(
+    name=n.NEXT_TARGETS,
+    type=CODES,
+    meaning="only with `tuples.next_targets` n above 1: dense item indexes of the training targets of the user that "
+    "follow this one, in their order; 0 after the end and in validation and test, n - 1 long",
+)
+
 TUPLES = Contract(
     name="tuples",
     format="parquet",
@@ -47,7 +54,7 @@ TUPLES = Contract(
         Column(name=n.PROFILE, type=CODES, meaning="Pu: dense index of each profile feature; 0 missing"),
         Column(name=n.TARGET, type=CODES, meaning="Fi: dense index of the item, then of each feature; 0 missing"),
     ),
-    optional=(AGES,),
+    optional=(AGES, NEXT),
 )
 
 CATALOGUE = Contract(

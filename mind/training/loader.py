@@ -4,7 +4,7 @@ Which file a rank reads, and in what order, depends on seed and epoch alone; row
 petastorm's own shards are row groups modulo ranks, which leaves ranks uneven and hangs DDP, so files are dealt out
 here and each is opened as a dataset of its own, with the dummy pool: the only one whose order can be repeated.
 
-Shapes: B rows of a batch, L history length, P profile features, F item features.
+Shapes: B rows of a batch, L history length, P profile features, F item features, E next targets of a row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mind.tables.manifest import Manifest, TupleFile
 Columns = dict[str, NDArray[Any]]
 
 TENSORS = (n.HISTORY, n.PROFILE, n.TARGET)
-"""Columns of a training batch, beside the ages of `columns_of`."""
+"""Columns of a training batch, beside the ages of `columns_of` and the next targets where the tuples have any."""
 
 
 def columns_of(manifest: Manifest) -> tuple[str, ...]:
@@ -106,6 +106,8 @@ class Batch:
     target_BF: NDArray[np.int32]
     age_BL: NDArray[np.int8] | None = None
     """Buckets of the behaviours' ages, where the loader was asked for them."""
+    next_BE: NDArray[np.int32] | None = None
+    """Item indexes of the targets that follow, 0 after the end, where the tuples were built with them."""
     global_rows: int
     """Rows of all ranks in this step: the loss is a mean over them."""
 
@@ -142,6 +144,8 @@ class TupleLoader:
         }
         if ages:
             self._nothing[n.HISTORY_AGES] = np.zeros((0, manifest.history_length), dtype=np.int8)
+        if manifest.next_targets > 1:
+            self._nothing[n.NEXT_TARGETS] = np.zeros((0, manifest.next_targets - 1), dtype=np.int32)
         self._columns = tuple(self._nothing)
         self._rank, self._ranks, self._seed = rank, ranks, seed
         self._rows_per_rank = batch_size // ranks
@@ -171,6 +175,7 @@ class TupleLoader:
                 profile_BP=arrays[n.PROFILE][:, : self._profile_features],
                 target_BF=arrays[n.TARGET],
                 age_BL=arrays.get(n.HISTORY_AGES),
+                next_BE=arrays.get(n.NEXT_TARGETS),
                 global_rows=sum(min(max(rows - step * size, 0), size) for rows in rows_of),
             )
         if next(parts, None) is not None:

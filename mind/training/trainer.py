@@ -220,5 +220,6 @@ class Trainer:
             drawn.log_expected_N,
             self._at.steps_before,
             age_BL=None if batch.age_BL is None else torch.from_numpy(batch.age_BL),
+            next_BE=None if batch.next_BE is None else torch.from_numpy(batch.next_BE),
         )
         return losses

@@ -21,6 +21,7 @@ from mind.features.history import (
 )
 from mind.source import Source
 from mind.tables import names as n
+from mind.tuples.next_targets import next_items, with_training_targets
 from mind.tuples.splits import SPLITS, target_of, windows
 
 _SPLIT_OF = "splits"
@@ -49,18 +50,24 @@ def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = Fals
     """One row per target: (user, target, history, profile, split), and with `ages` how old each behaviour was then.
 
     A target needs a history of at least one behaviour strictly before it. Of each user and split at most
-    `targets_per_user` are kept, the most recent or some chosen by chance, so that heavy users do not dominate.
+    `targets_per_user` are kept, the most recent or some chosen by chance, so that heavy users do not dominate. With
+    `next_targets` above 1 a row also has the items of the targets that follow its own (`next_targets.py`).
     """
     # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
     # costs its events times the limit, not the square of its events.
     arrays = (n.USER_ID, *sequence_columns(sequences))
     usable = sequences.select(*arrays, _usable(section).alias(TARGETS))
+    if section.next_targets > 1:
+        usable, added = with_training_targets(usable, section.split)
+        arrays += added
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
     as_of = target[n.EVENT_TIME]
     columns = history_columns(
         sequences, events_before(as_of), section.history_length, as_of, ages=ages, days=section.history_days
     )
+    if section.next_targets > 1:
+        columns[n.NEXT_TARGETS] = next_items(target[n.EVENT_ID], section.next_targets - 1)
     return kept.select(
         n.USER_ID,
         F.element_at(F.array(*[F.lit(name) for name in SPLITS]), _split(section) + 1).alias(n.SPLIT),

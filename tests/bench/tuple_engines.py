@@ -62,6 +62,7 @@ def spark_tuples(log: Path, out: Path) -> dict[str, float]:
         test_days=TEST,
         targets_per_user=MOST,
         targets_kept="latest",
+        next_targets=1,
         files=8,
     )
     events, items, vocabulary = (spark.read.parquet(str(log / f"{name}")) for name in NAMES)

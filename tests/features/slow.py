@@ -138,6 +138,12 @@ def tuples_of(
                 }
                 if holds[section.split]:
                     inside.append(target | {n.SPLIT: split})
+            if section.next_targets > 1:
+                after = section.next_targets - 1
+                for place, target in enumerate(inside):
+                    following = [later[n.TARGET][0] for later in inside[place + 1 : place + 1 + after]]
+                    following = following if split == "train" else []
+                    target[n.NEXT_TARGETS] = following + [0] * (after - len(following))
             if section.targets_kept == "random":
                 inside.sort(key=lambda target: chance[target[n.EVENT_ID]][1])
             made += inside[-section.targets_per_user :]

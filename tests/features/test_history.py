@@ -34,7 +34,7 @@ KNOWN = (n.USER_ID, n.HISTORY, n.HISTORY_LENGTH, n.PROFILE, n.HISTORY_AGES)
 
 def every_target(length: int, days: int = 0) -> TuplesSection:
     of_split = {"train_days": 30, "validation_days": 1, "test_days": 1}
-    limit = {"targets_per_user": 99, "targets_kept": "latest"}
+    limit = {"targets_per_user": 99, "targets_kept": "latest", "next_targets": 1}
     return TuplesSection(history_length=length, history_days=days, split="time", files=1, **of_split, **limit)  # type: ignore[arg-type]
 
 

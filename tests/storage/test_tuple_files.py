@@ -45,6 +45,7 @@ SECTION = TuplesSection(
     test_days=3,
     targets_per_user=3,
     targets_kept="latest",
+    next_targets=1,
     files=2,
 )
 FACTS: dict[str, Any] = {
@@ -70,7 +71,7 @@ class Night:
 
     def write(self, root: Path, **changes: Any) -> Manifest:
         given = {"tuples": self.tuples, "catalogue": self.catalogue, "files": 2, "expected": self.expected}
-        return write_tuples(str(root), DS, facts=FACTS, **{**given, **changes})
+        return write_tuples(str(root), DS, **{**given, "facts": FACTS, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -128,24 +129,28 @@ def test_the_files_hold_the_tuples_as_their_contract_says(night: Night, root: Pa
     assert {len(row) for row in train[n.HISTORY].to_pylist()} == {4}
 
 
-def test_ages_are_in_the_files_and_the_manifest_where_the_frame_has_them_alone(
+def test_ages_and_next_targets_are_in_the_files_and_the_manifest_where_they_were_asked_for_alone(
     spark: SparkSession, night: Night, root: Path, tmp_path: Path
 ) -> None:
     plain = json.loads((root / "tuples" / f"ds={DS}" / "manifest.json").read_text())
-    assert "age_buckets" not in plain
-    assert read_manifest(str(root), DS).age_buckets == 0
+    assert not {"age_buckets", "next_targets"} & set(plain)
+    assert (read_manifest(str(root), DS).age_buckets, read_manifest(str(root), DS).next_targets) == (0, 1)
     assert columns_of(read_manifest(str(root), DS)) == TENSORS
     log, tables = log_frame(spark, random_log(31)), (items_frame(spark), vocabulary_frame(spark))
-    aged = build_tuples(target_sequences(log, *tables, source(), DS, SECTION), SECTION, ages=True).persist()
-    manifest = night.write(tmp_path, tuples=aged)
-    assert read_manifest(str(tmp_path), DS).age_buckets == 24
+    several = SECTION.model_copy(update={"next_targets": 3})
+    aged = build_tuples(target_sequences(log, *tables, source(), DS, SECTION), several, ages=True).persist()
+    manifest = night.write(tmp_path, tuples=aged, facts=FACTS | {"next_targets": 3})
+    assert (read_manifest(str(tmp_path), DS).age_buckets, read_manifest(str(tmp_path), DS).next_targets) == (24, 3)
     assert manifest.content != plain["content"]
     assert content_of(spark, manifest) == manifest.content
     files = [file for split in SPLITS for file in manifest.splits[split]]
-    found = table(files).select([n.EVENT_ID, n.HISTORY_AGES]).to_pylist()
-    wanted = [row.asDict() for row in aged.select(n.EVENT_ID, n.HISTORY_AGES).collect()]
+    told = (n.EVENT_ID, n.HISTORY_AGES, n.NEXT_TARGETS)
+    found = table(files).select(told).to_pylist()
+    wanted = [row.asDict() for row in aged.select(*told).collect()]
     assert sorted(found, key=str) == sorted(wanted, key=str)
-    read = read_split(manifest, "train", columns_of(manifest))
+    read = read_split(manifest, "train", (*columns_of(manifest), n.NEXT_TARGETS))
+    assert (read[n.NEXT_TARGETS].dtype, read[n.NEXT_TARGETS].shape[1]) == (np.dtype("int32"), 2)
+    assert read[n.NEXT_TARGETS].any()
     assert read[n.HISTORY_AGES].dtype == np.dtype("int8")
     assert ((read[n.HISTORY_AGES] > 0) == (read[n.HISTORY] > 0)).all()
 

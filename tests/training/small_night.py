@@ -65,6 +65,7 @@ def write_file(
     target: Sequence[list[int]],
     group: int = 7,
     ages: Sequence[list[int]] | None = None,
+    following: Sequence[list[int]] | None = None,
 ) -> TupleFile:
     """One Parquet file with the columns that training and evaluation read; users are u0, u1, u2 in turn."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,14 +78,19 @@ def write_file(
     }
     if ages is not None:
         columns[n.HISTORY_AGES] = pa.array(ages, pa.list_(pa.int8()))
+    if following is not None:
+        columns[n.NEXT_TARGETS] = pa.array(following, codes)
     for name, column in columns.items():
         assert column.type == next(held.type for held in (*TUPLES.columns, *TUPLES.optional) if held.name == name)
     pq.write_table(pa.table(columns), path, row_group_size=group)
     return TupleFile(url=path.as_uri(), rows=len(history))
 
 
-def numbered(folder: Path, rows_of_files: Sequence[int], features: int = 1, with_ages: bool = False) -> list[TupleFile]:
-    """Files whose rows are numbered from 0 on, in history, profile (if it has features), target and ages alike."""
+def numbered(
+    folder: Path, rows_of_files: Sequence[int], features: int = 1, with_ages: bool = False, next_targets: int = 1
+) -> list[TupleFile]:
+    """Files whose rows are numbered from 0 on, in history, profile (if it has features), target, ages and next targets
+    alike."""
     files, first = [], 0
     for place, rows in enumerate(rows_of_files):
         numbers = range(first, first + rows)
@@ -92,7 +98,9 @@ def numbered(folder: Path, rows_of_files: Sequence[int], features: int = 1, with
         profile = [[number] * features for number in numbers]
         ages = [[number % 24 + 1] * 2 for number in numbers] if with_ages else None
         targets = [[number] for number in numbers]
-        files.append(write_file(folder / f"part-{place}.parquet", lists, profile, targets, ages=ages))
+        after = [[number + step for step in range(1, next_targets)] for number in numbers] if next_targets > 1 else None
+        path = folder / f"part-{place}.parquet"
+        files.append(write_file(path, lists, profile, targets, ages=ages, following=after))
         first += rows
     return files
 
@@ -113,7 +121,9 @@ def manifest_of(train: list[TupleFile], **more: object) -> Manifest:
     return Manifest.model_validate(facts | more)
 
 
-def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_ages: bool = False) -> Manifest:
+def write_night(
+    folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_ages: bool = False, next_targets: int = 1
+) -> Manifest:
     """A night on `ITEMS` items with a colour, and users with a country; its manifest and configuration lie in `folder`.
 
     Items come in two halves and users stay in theirs, so there is something to learn.
@@ -124,7 +134,7 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_a
     splits = {}
     for split, files in (("train", train), ("validation", (23,)), ("test", (31,))):
         splits[split] = [
-            _random_file(lake / f"{split}-{place}.parquet", rows, random, colours, with_ages)
+            _random_file(lake / f"{split}-{place}.parquet", rows, random, colours, with_ages, next_targets)
             for place, rows in enumerate(files)
         ]
     catalogue = pa.table(
@@ -142,6 +152,7 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_a
         content=f"content of seed {seed}",
         history_length=HISTORY_LENGTH,
         age_buckets=AGE_BUCKETS if with_ages else 0,
+        next_targets=next_targets,
         item_features={n.ITEM_ID: ITEMS, "colour": COLOURS},
         profile_features={"country": COUNTRIES},
         vocabulary="7-ab",
@@ -154,7 +165,9 @@ def write_night(folder: Path, train: Sequence[int] = ROWS, seed: int = 1, with_a
     return manifest
 
 
-def _random_file(path: Path, rows: int, random: np.random.Generator, colours: list[int], with_ages: bool) -> TupleFile:
+def _random_file(
+    path: Path, rows: int, random: np.random.Generator, colours: list[int], with_ages: bool, next_targets: int
+) -> TupleFile:
     history, profile, target = [], [], []
     for _ in range(rows):
         country = int(random.integers(0, COUNTRIES))
@@ -166,7 +179,17 @@ def _random_file(path: Path, rows: int, random: np.random.Generator, colours: li
         target.append([item, colours[item]])
     # Older behaviours stand first; the generator gives what it gave without ages.
     ages = [[max(AGE_BUCKETS - 3 * place, 1) if item else 0 for place, item in enumerate(row)] for row in history]
-    return write_file(path, history, profile, target, ages=ages if with_ages else None)
+    following = None
+    if next_targets > 1:
+        # Of every number from none on, each in the half of its row; the first generator again gives what it gave.
+        other, width = np.random.default_rng(rows), next_targets - 1
+        counts = other.integers(0, width + 1, rows).tolist()
+        halves = [(2, ITEMS // 2) if country % 2 else (ITEMS // 2, ITEMS) for [country] in profile]
+        following = [
+            [*other.integers(*half, count).tolist(), *[0] * (width - count)]
+            for half, count in zip(halves, counts, strict=True)
+        ]
+    return write_file(path, history, profile, target, ages=ages if with_ages else None, following=following)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,6 +121,17 @@ def test_a_model_of_ages_refuses_tuples_without_and_another_takes_tuples_with_th
     assert_same(train(with_ages, configured(tmp_path), None), train(night, configured(folder), None))
 
 
+def test_a_training_with_next_targets_goes_on_to_the_same_weights_and_curve(tmp_path: Path) -> None:
+    manifest, config = write_night(tmp_path, next_targets=3), configured(tmp_path)
+    night = night_of(manifest, read_catalogue(manifest))
+    unbroken = train(night, config, None)
+    with pytest.raises(PowerCut):
+        train(night, config, CutOff(tmp_path / "held", 2))
+    assert_same(train(night, config, Checkpoints(tmp_path / "held")), unbroken)
+    alone = night_of(manifest.model_copy(update={"next_targets": 1}), read_catalogue(manifest))
+    assert train(alone, config, None)[1] != unbroken[1], "next targets changed nothing"
+
+
 def test_a_finished_training_is_not_done_again(folder: Path, night: Night, tmp_path: Path) -> None:
     config = configured(folder)
     once = train(night, config, Checkpoints(tmp_path))

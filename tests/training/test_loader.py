@@ -101,6 +101,21 @@ def test_ages_stay_with_their_rows_and_are_read_only_where_they_are_asked_for(tm
     assert {batch.age_BL.shape for batch in without if batch.age_BL is not None} == {(0, 2)}
 
 
+def test_next_targets_stay_with_their_rows_and_a_rank_without_a_file_has_none(tmp_path: Path) -> None:
+    files = numbered(tmp_path, (20, 9), next_targets=3)
+    found = list(loader(manifest_of(files, next_targets=3)).epoch(1))
+    plain = list(loader(manifest_of(files)).epoch(1))
+    assert order(found) == order(plain)
+    assert all(batch.next_BE is None for batch in plain)
+    for batch in found:
+        assert batch.next_BE is not None
+        assert batch.next_BE.dtype == np.dtype("int32")
+        np.testing.assert_array_equal(batch.next_BE, batch.target_BF + np.array([1, 2]))
+    ranks = batches(manifest_of(files[:1], next_targets=3), 2)
+    without = min(ranks, key=lambda of_rank: len(order(of_rank)))
+    assert {batch.next_BE.shape for batch in without if batch.next_BE is not None} == {(0, 2)}
+
+
 def test_the_order_is_that_of_seed_and_epoch(manifest: Manifest) -> None:
     once = order(list(loader(manifest).epoch(1)))
     assert order(list(loader(manifest).epoch(1))) == once

@@ -22,7 +22,7 @@ from mind.training.distributed import Ranks
 from mind.training.loader import Batch, TupleLoader
 from mind.training.night import night_of
 from mind.training.trainer import Night, Trainer, build_model
-from tests.training.small_night import DS, Trained
+from tests.training.small_night import DS, Trained, write_night
 from tests.training.train_ranks import IN_BATCH, known_gradients
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -40,7 +40,14 @@ def manifest(trained: Trained) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def launched(trained: Trained) -> Path:
+def of_several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    """A night whose tuples have next targets."""
+    folder = tmp_path_factory.mktemp("several")
+    return folder, write_night(folder, next_targets=3)
+
+
+@pytest.fixture(scope="module")
+def launched(trained: Trained, of_several: tuple[Path, Manifest]) -> Path:
     """What two ranks wrote down."""
     out = trained.folder / "launched"
     out.mkdir()
@@ -52,6 +59,7 @@ def launched(trained: Trained) -> Path:
         str(trained.folder),
         DS.isoformat(),
         str(out),
+        str(of_several[0]),
     ]
     done = subprocess.run(words, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -94,7 +102,9 @@ def by_hand(config: Config, night: Night, ranks: int) -> tuple[MIND, float]:
         negatives = sampler.draw(
             training.negatives, generator_for(training.seed, 1, step), padded(parts, training.batch_size // ranks)
         )
-        loss_B = model(joined(parts, "history_BL"), joined(parts, "profile_BP"), target_BF, *negatives, step + 1)
+        given = (joined(parts, "history_BL"), joined(parts, "profile_BP"), target_BF, *negatives, step + 1)
+        next_BE = joined(parts, "next_BE") if night.manifest.next_targets > 1 else None
+        loss_B = model(*given, next_BE=next_BE)
         for optimiser in optimisers:
             optimiser.zero_grad()
         loss_B.mean().backward()
@@ -154,6 +164,17 @@ def test_two_ranks_with_uneven_rows_give_the_weights_of_one_process(
     ]
     assert {"mapping_DD", "item_embedding.tables.0.weight"} & set(moved), "the training moved nothing"
     told = json.loads((two_ranks / "metrics-0.json").read_text())
+    assert told["metrics"][0]["loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_two_ranks_with_next_targets_give_the_weights_of_one_process(
+    of_several: tuple[Path, Manifest], launched: Path
+) -> None:
+    folder, manifest = of_several
+    night = night_of(manifest, read_catalogue(manifest))
+    model, loss = by_hand(configured(folder, *IN_BATCH), night, ranks=2)
+    assert_near(load_file(launched / "several" / "weights-0.safetensors"), model.state_dict())
+    told = json.loads((launched / "several" / "metrics-1.json").read_text())
     assert told["metrics"][0]["loss"] == pytest.approx(loss, rel=1e-6)
 
 

@@ -12,6 +12,7 @@ from mind.tracking.registry import CHALLENGER, TRAINING_KEY
 from mind.training.assessment import Assessment, assess, step_of
 from mind.training.night import by_position, training_key
 from mind.training.yardstick import HeldRows, Yardstick
+from tests.training.conftest import train
 from tests.training.small_night import DS, Trained
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,6 +56,14 @@ def test_parameters_and_metrics_of_each_epoch_are_logged(trained: Trained) -> No
     curves = trained.registry.curves(run_id, main_cutoff=5)
     assert set(curves) >= {"loss", "validation HitRate@5"}
     assert {len(values) for values in curves.values()} == {2}
+
+
+def test_tuples_of_another_number_of_targets_are_refused_with_the_step_to_run(trained: Trained) -> None:
+    done = train(trained.folder, "tuples.next_targets=3")
+    assert done.returncode != 0
+    told = f"tuples.next_targets is 3, the tuples of {DS} were built with 1; run build_tuples --ds {DS} again"
+    assert told in done.stdout + done.stderr
+    assert len(trained.client.search_model_versions("name = 'mind'")) == 1
 
 
 def test_a_run_left_behind_is_marked_killed_and_those_of_others_are_left_alone(trained: Trained) -> None:

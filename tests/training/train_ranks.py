@@ -1,6 +1,6 @@
 """Started by torchrun, one process a rank: sums known gradients, then trains, and writes down what this rank holds.
 
-torchrun --nproc-per-node=2 train_ranks.py NIGHT_FOLDER DS OUT_FOLDER [section.key=value ...]
+torchrun --nproc-per-node=2 train_ranks.py NIGHT_FOLDER DS OUT_FOLDER FOLDER_OF_A_NIGHT_WITH_NEXT_TARGETS
 """
 
 from __future__ import annotations
@@ -63,15 +63,21 @@ def trained(night: Night, config: Config, group: Ranks, out: Path) -> None:
     (out / f"metrics-{group.rank}.json").write_text(json.dumps({"best": best, "metrics": metrics}))
 
 
+def night_in(config: Config, ds: date) -> Night:
+    manifest = read_manifest(config.lake.root, ds)
+    return night_of(manifest, read_catalogue(manifest))
+
+
 def main() -> None:
-    folder, ds, out = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), Path(sys.argv[3])
+    folder, ds, out, of_several = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), *map(Path, sys.argv[3:])
     plain, in_batch, exploding = (load([folder / "night.toml"], changes) for changes in ((), IN_BATCH, EXPLODING))
-    manifest = read_manifest(plain.lake.root, ds)
-    night = night_of(manifest, read_catalogue(manifest))
+    several = load([of_several / "night.toml"], IN_BATCH)
+    night, with_next = (night_in(config, ds) for config in (plain, several))
     with ranks(1) as group:
         save_file(summed(group), out / f"gradients-{group.rank}.safetensors")
         trained(night, in_batch, group, out / "in_batch")
         trained(night, plain, group, out / "plain")
+        trained(with_next, several, group, out / "several")
         rank = group.rank
     try:
         registry = Registry(exploding.tracking)

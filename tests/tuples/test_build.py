@@ -43,6 +43,7 @@ def section(**changes: Any) -> TuplesSection:
         "test_days": 3,
         "targets_per_user": 3,
         "targets_kept": "latest",
+        "next_targets": 1,
         "files": 2,
     }
     return TuplesSection(**{**given, **changes})
@@ -87,6 +88,8 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(
     for row in expected:
         row[n.HISTORY_AGES] = ages_before(events[row[n.USER_ID]], row[n.TARGET_TIME], length, days)
     assert rows_of(build_tuples(found, given, ages=True)) == in_order(expected)
+    several = given.model_copy(update={"next_targets": 3})
+    assert rows_of(build_tuples(found, several)) == in_order(tuples_of(rows, windows(DS, given), several, chance))
     counted = count_targets(found, DS, given)
     assert counted.kept == dict(Counter(row[n.SPLIT] for row in expected))
     first = windows(DS, given)["train"].first
