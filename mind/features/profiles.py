@@ -17,7 +17,6 @@ from mind.tables import names as n
 
 MOMENTS = "moments"
 DATED = "dated"
-_ROWS = "rows"
 
 
 def dated_profiles(profiles: DataFrame, vocabulary: DataFrame, source: Source) -> DataFrame:
@@ -26,13 +25,16 @@ def dated_profiles(profiles: DataFrame, vocabulary: DataFrame, source: Source) -
 
     profiles: (user_id, known_from, user_values), one row per user and moment.
     """
-    features = tuple(source.dated_features)
+    features, everything = tuple(source.dated_features), profile_features(source)
     coded = encode(profiles, n.USER_VALUES, features, vocabulary, n.PROFILE)
-    rows = F.sort_array(F.collect_list(F.struct(n.KNOWN_FROM, n.PROFILE)))
-    users = coded.groupBy(n.USER_ID).agg(rows.alias(_ROWS))
-    everything = profile_features(source)
-    lists = [_code_of(number).alias(f"{DATED} {everything.index(name)}") for number, name in enumerate(features)]
-    return users.select(n.USER_ID, F.col(_ROWS)[n.KNOWN_FROM].alias(MOMENTS), *lists)
+    # As in `user_sequences`: rows arrive in the order of their moments and stay in it, since nothing lies between this
+    # sort and the arrays.
+    rows = coded.select(n.USER_ID, n.KNOWN_FROM, n.PROFILE).repartition(n.USER_ID)
+    rows = rows.sortWithinPartitions(n.USER_ID, n.KNOWN_FROM)
+    lists = [F.collect_list(n.KNOWN_FROM).alias(MOMENTS)]
+    for number, name in enumerate(features):
+        lists.append(F.collect_list(F.col(n.PROFILE)[number]).alias(f"{DATED} {everything.index(name)}"))
+    return rows.groupBy(n.USER_ID).agg(*lists)
 
 
 def with_dated_profiles(
@@ -64,7 +66,3 @@ def profile_codes(frame: DataFrame, of_log: dict[int, Column], as_of: Column) ->
 def _known_at(codes: str, as_of: Column) -> Column:
     known = F.size(F.filter(MOMENTS, lambda moment: moment < as_of))
     return F.coalesce(F.get(F.col(codes), known - 1), F.lit(MISSING))
-
-
-def _code_of(number: int) -> Column:
-    return F.transform(_ROWS, lambda row: row[n.PROFILE][number])

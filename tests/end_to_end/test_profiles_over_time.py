@@ -84,7 +84,9 @@ def test_an_old_day_gives_the_same_profiles_vocabulary_and_tuples_when_the_file_
     world(tmp_path)
     monkeypatch.chdir(tmp_path)
     lake = Lake(spark, str(tmp_path / "lake"))
-    chosen = ("ingest.source=club", "ingest.look_back_days=10", "vocabulary.minimum_count=1", "tuples.train_days=5")
+    # Java stays where it was started, so the log is named from the root.
+    chosen = ("ingest.source=club", f"ingest.path={tmp_path}/log/events.parquet", "ingest.look_back_days=10")
+    chosen = (*chosen, "tuples.train_days=6", "tuples.validation_days=1", "tuples.test_days=1")
     words = [word for text in chosen for word in ("--set", text)]
 
     def night(ds: date, *steps: str) -> None:
