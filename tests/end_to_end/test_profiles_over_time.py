@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from mind.behaviours.persons import request
 from mind.storage.lake import Lake
+from mind.storage.tuple_files import read_manifest
 from mind.tables import FORGOTTEN, PROFILES, USERS, VOCABULARY
 from mind.tables import names as n
 from tests.publishing.published import run_job
@@ -95,7 +96,8 @@ def test_an_old_day_gives_the_same_profiles_vocabulary_and_tuples_when_the_file_
 
     def found() -> list[list[dict[str, object]]]:
         tables = [lake.read(PROFILES, DS), lake.read(USERS, DS), lake.read(VOCABULARY).drop(n.ADDED_DS)]
-        tuples = spark.read.parquet(f"{tmp_path}/lake/tuples/ds={DS}")
+        splits = read_manifest(str(tmp_path / "lake"), DS).splits.values()
+        tuples = spark.read.parquet(*[file.url for files in splits for file in files])
         return [rows_of(frame) for frame in (*tables, tuples)]
 
     (tmp_path / "log" / "members.csv").write_text(MEMBERS)
