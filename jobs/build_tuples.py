@@ -9,6 +9,7 @@ from mind.features.vocabulary import all_features, entries_below, sizes
 from mind.launch import Run, job
 from mind.source import load_source
 from mind.storage.audit import content_fingerprint, growing_fingerprints
+from mind.storage.feature_files import profiles_of
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.storage.tuple_writer import write_tuples
@@ -27,7 +28,8 @@ def main(run: Run) -> None:
     first = first_day_read(ds, config.tuples)
     kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, first), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
-    sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples).persist()
+    profiles = profiles_of(lake, source, ds)
+    sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples, profiles).persist()
     targets = count_targets(sequences, ds, config.tuples)
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))

@@ -10,6 +10,7 @@ from mind.serving.embedding import embed_users, serving_model
 from mind.serving.night import stamped
 from mind.source import load_source
 from mind.storage.audit import content_fingerprint
+from mind.storage.feature_files import profiles_of
 from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, VOCABULARY
@@ -30,8 +31,9 @@ def main(run: Run) -> None:
     items = known_items(lake.read(ITEMS, ds), model.items)
     end = end_of(ds, config.lake.time_zone)
     kept = within_reach(kept, end, config.tuples.history_days)
-    sequences = user_sequences(kept, items, vocabulary, source, most_recent=model.history_length)
-    histories = histories_at_end(sequences, model.history_length, end if model.behaviour_time else None)
+    profiles, length = profiles_of(lake, source, ds), model.history_length
+    sequences = user_sequences(kept, items, vocabulary, source, most_recent=length, profiles=profiles)
+    histories = histories_at_end(sequences, length, end, ages=model.behaviour_time)
     interests = embed_users(histories, model)
     lake.replace(USER_INTERESTS, stamped(interests, ds, model), ds, ds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,11 @@ USER_FILE = "user_file"
 
 Format = Literal["parquet", "csv", "json", "delta", "python_literals"]
 """`python_literals`: one Python dictionary a line, as the Amazon metadata of 2014 have it; read without eval."""
+Unit = Literal["", "s", "ms", "us"]
+
+_OF_USER_FILE = re.compile(rf"\b{USER_FILE}\b", re.IGNORECASE)
+_ONE_COLUMN = re.compile(rf"\s*{USER_FILE}\.(\w+)\s*")
+"""What says something of the file about users, and what is a column of it and nothing else."""
 
 
 class RefuseRule(Section):
@@ -36,8 +42,9 @@ class RefuseUsersRule(Section):
 class FeatureFile(Section):
     """A file about items or about users: what it says of a raw row's item or user stands beside that row.
 
-    It has no time: its values hold for every behaviour that a run writes. Behaviours keep the values that they were
-    written with, so a later version of the file changes the days looked back on and nothing older.
+    Without `moment` it has no time: its values hold for every behaviour that a run writes. Behaviours keep the values
+    that they were written with, so a later version of the file changes the days looked back on and nothing older. With
+    `moment` a row holds from then on, and a run for `ds` sees the rows of before the end of `ds` alone.
     """
 
     path: str = Field(min_length=1, description="a relative path starts at the folder that holds the log")
@@ -47,7 +54,29 @@ class FeatureFile(Section):
     key: str = Field(min_length=1, description="Spark SQL over its columns: the external id of the item or user")
     where: str = Field(default="true", min_length=1, description="Spark SQL over its columns: rows that are used")
     prefer: str = Field(default="0", min_length=1, description="of a key's rows, the one with the greatest value of it")
+    moment: str = Field(
+        default="", description="Spark SQL over its columns: when what the row says was first known; empty: no time"
+    )
+    time_zone: str = Field(default="", description="of moment where that carries none; empty: the zone of the log")
+    time_unit: Unit = Field(default="", description="of moment, as Source.time_unit")
+    time_format: str = Field(default="", description="of moment, as Source.time_format")
     columns: dict[Name, str] = Field(min_length=1, description="Spark SQL over its columns, by the name they get")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        return known_zone(value) if value else value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> FeatureFile:
+        _one_form(self.time_unit, self.time_format, "moment")
+        for name in ("time_zone", "time_unit", "time_format"):
+            if getattr(self, name) and not self.moment:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} says how moment is written, and there is no moment; name its "
+                    "column, for example moment = 'valid_from', or leave it out"
+                )
+        return self
 
 
 class SourceColumns(Section):
@@ -70,7 +99,7 @@ class Source(Section):
     options: dict[str, str] = Field(default_factory=dict, description="options of Spark's reader")
     fields: str = Field(default="", description="columns and types as Spark DDL; empty: whatever the log has")
     time_zone: str = Field(description="of event_time where that carries none")
-    time_unit: Literal["", "s", "ms", "us"] = Field(default="", description="of event_time where it counts from 1970")
+    time_unit: Unit = Field(default="", description="of event_time where it counts from 1970")
     time_format: str = Field(
         default="", description="Spark's pattern of event_time where it is text in another form than ISO 8601"
     )
@@ -97,11 +126,7 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Source:
-        if self.time_unit and self.time_format:
-            raise ValueError(
-                f"time_unit {self.time_unit!r} says that event_time is a number, time_format {self.time_format!r} that "
-                "it is text; leave one of them out"
-            )
+        _one_form(self.time_unit, self.time_format, "event_time")
         unknown = sorted(set(self.target_shares) - set(self.positive_events))
         if unknown:
             raise ValueError(
@@ -110,7 +135,47 @@ class Source(Section):
         for where, part in (("the log", self), (ITEM_FILE, self.item_file), (USER_FILE, self.user_file)):
             if part is not None and part.format == "python_literals" and not part.fields:
                 raise ValueError(f"{where} has format python_literals, which needs fields, for example 'asin string'")
+        self._check_dated()
         return self
+
+    @property
+    def dated_features(self) -> dict[str, str]:
+        """Parts of Pu that `[user_file]` gives from a moment on: the column of the file, by the feature's name."""
+        if self.user_file is None or not self.user_file.moment:
+            return {}
+        found = {name: _ONE_COLUMN.fullmatch(sql) for name, sql in self.user_features.items()}
+        return {name: match[1] for name, match in found.items() if match}
+
+    @property
+    def log_features(self) -> dict[str, str]:
+        """The other parts of Pu: what a behaviour itself says of its user, as Spark SQL over the raw row."""
+        dated = self.dated_features
+        return {name: sql for name, sql in self.user_features.items() if name not in dated}
+
+    def _check_dated(self) -> None:
+        if self.user_file is None or not self.user_file.moment:
+            return
+        for name, sql in self.log_features.items():
+            if _OF_USER_FILE.search(sql):
+                raise ValueError(
+                    f"user_features.{name} = {sql!r}: with a moment, what {USER_FILE} says is looked up for moments at "
+                    f"which the log has no row, so a feature is {USER_FILE}.name alone or does not use the file; make "
+                    f"it of the file's columns under [{USER_FILE}.columns]"
+                )
+        absent = sorted(set(self.dated_features.values()) - set(self.user_file.columns))
+        if absent:
+            raise ValueError(
+                f"user_features name {', '.join(absent)} of {USER_FILE}, which [{USER_FILE}.columns] does not give; it "
+                f"gives {', '.join(self.user_file.columns)}"
+            )
+
+
+def _one_form(unit: str, pattern: str, of: str) -> None:
+    if unit and pattern:
+        raise ValueError(
+            f"time_unit {unit!r} says that {of} is a number, time_format {pattern!r} that it is text; leave one of "
+            "them out"
+        )
 
 
 def load_source(name: str, folder: Path = SOURCES) -> Source:

@@ -24,6 +24,7 @@ ROOMS = {
     "mind.recommending": ({"pydantic"}, {"mind.errors", "mind.sections"}),
     "mind.config": ({"pydantic"}, {"mind.errors", "mind.sections", "mind.operating", "mind.recommending"}),
     "mind.source": ({"pydantic"}, {"mind.errors", "mind.sections"}),
+    "mind.moments": ({"pyspark"}, {"mind.errors", "mind.source"}),
     "mind.redaction": (set(), set()),
     "mind.run_log": (set(), {"mind.redaction"}),
     "mind.steps": (set(), set()),
@@ -32,7 +33,7 @@ ROOMS = {
         {"mind.preflight", "mind.config", "mind.errors", "mind.redaction", "mind.run_log", "mind.steps"},
     ),
     "mind.tables": ({"pyarrow", "pydantic"}, {"mind.errors", "mind.generated"}),
-    "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.source", "mind.tables", "mind.errors"}),
+    "mind.behaviours": ({"pyspark"}, {"mind.config", "mind.moments", "mind.source", "mind.tables", "mind.errors"}),
     "mind.features": ({"pyspark", "numpy"}, {"mind.source", "mind.tables", "mind.errors"}),
     "mind.tuples": (
         {"pyspark"},
@@ -42,7 +43,10 @@ ROOMS = {
     "mind.model": ({"torch", "safetensors"}, set()),
     "mind.retrieval": ({"numpy", "faiss", "numba", "llvmlite"}, set()),
     "mind.evaluation": ({"numpy"}, set()),
-    "mind.storage": ({"pyspark", "delta", "pyarrow", "pydantic"}, {"mind.tables", "mind.source", "mind.errors"}),
+    "mind.storage": (
+        {"pyspark", "delta", "pyarrow", "pydantic"},
+        {"mind.moments", "mind.tables", "mind.source", "mind.errors"},
+    ),
 }
 EXCEPTIONS = {"mind.storage.jars": {"mind.launch", "mind.preflight"}}
 

@@ -176,6 +176,33 @@ def test_a_source_with_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None
         load_source("mine", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("feature", "file", "told"),
+    [
+        ("upper(User_File.town)", "moment = 'since'", r"user_features\.town = .*make it of .*\[user_file\.columns\]"),
+        ("coalesce(user_file.town, country)", "moment = 'since'", "is user_file.name alone"),
+        ("user_file.place", "moment = 'since'", r"place of user_file.*gives town"),
+        ("user_file.town", "time_unit = 's'", "there is no moment"),
+        ("user_file.town", "moment = 'since'\ntime_unit = 's'\ntime_format = 'yyyy'", "leave one of them out"),
+        ("user_file.town", "moment = 'since'\ntime_zone = 'Mars'", "no IANA time zone"),
+    ],
+)
+def test_features_of_a_file_with_moments_are_its_columns_alone(
+    tmp_path: Path, feature: str, file: str, told: str
+) -> None:
+    text = (ROOT / SOURCES / "shop_table.toml").read_text()
+    more = f'path = "u.csv"\nformat = "csv"\nkey = "who"\ncolumns = {{ town = "town" }}\n{file}\n'
+    (tmp_path / "mine.toml").write_text(f'{text}\n[user_features]\ntown = "{feature}"\n[user_file]\n{more}')
+    with pytest.raises(ConfigError, match=told):
+        load_source("mine", tmp_path)
+
+
+def test_without_moments_a_feature_of_the_file_is_one_of_the_log() -> None:
+    source = load_source("movielens_1m", ROOT / SOURCES)
+    assert source.dated_features == {}
+    assert source.log_features == source.user_features
+
+
 def test_an_unknown_key_inside_the_parts_of_a_source_is_told_with_the_nearest(tmp_path: Path) -> None:
     text = (ROOT / SOURCES / "online_retail.toml").read_text()
     file = '[item_file]\npath = "i.csv"\nformat = "csv"\nkee = "sku"\ncolumns = { name = "name" }\n'

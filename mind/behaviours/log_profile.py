@@ -81,7 +81,7 @@ def _profile(events: DataFrame, source: Source) -> LogProfile:
         .persist()
     )
     missing = {name: F.col(n.ITEM_VALUES)[name] for name in source.item_features}
-    missing |= {name: F.col(n.USER_VALUES)[name] for name in source.user_features}
+    missing |= {name: F.col(n.USER_VALUES)[name] for name in source.log_features}
     whole = accepted.agg(
         F.min(n.EVENT_TIME).cast("double").alias("first"),
         F.max(n.EVENT_TIME).cast("double").alias("last"),

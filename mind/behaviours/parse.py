@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, TimestampNTZType, TimestampType
 
 from mind.behaviours.cleaning import without_copies
 from mind.behaviours.misfits import misfits
 from mind.errors import BadInput, first_line
+from mind.moments import to_utc
 from mind.source import ITEM_FILE, USER_FILE, Source
 from mind.tables import names as n
 
@@ -40,14 +39,6 @@ _JSON = {
 """Spark writes milliseconds unless told otherwise, which makes one event of two a microsecond apart."""
 _CORRUPT = "_corrupt_record"
 """Where Spark's readers put the text of a row that does not fit the columns."""
-_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
-_END_OF_TIME = 253_402_300_800
-"""The year 10000 in seconds; what is beyond is no time but would stop Spark."""
-_COLUMN = re.compile(r"[\w.]+|`[^`]+`")
-_ZONE_LETTER = re.compile(r"^([^']|'[^']*')*?[VzOXxZ]")
-"""A letter that stands for a zone in a pattern of Spark; what stands in quotes is itself."""
-_ZONED = r"^\s*\d+-.*:\d{1,2}(\.\d*)?\s*[A-Za-z+-]"
-"""A date and a time of day with something of a zone behind it."""
 
 
 def parse(
@@ -122,14 +113,15 @@ def _event_columns(raw: DataFrame, source: Source) -> DataFrame:
         n.QUANTITY: _quantity(F.expr(source.columns.quantity)),
         n.ITEM_ATTRIBUTES: _values(source.item_attributes),
         n.ITEM_VALUES: _values(source.item_features),
-        n.USER_VALUES: _values(source.user_features),
+        n.USER_VALUES: _values(source.log_features),
     }
     events = raw.select(
         *[F.col(f"`{name}`") for name in given if name.lower() not in seen],
         *[column.alias(name) for name, column in seen.items()],
         *[column.alias(_HIDDEN + name) for name, column in hidden.items()],
     )
-    moment = _to_utc(F.col(n.EVENT_TIME), events.schema[n.EVENT_TIME].dataType, source)
+    kind, zone, what = events.schema[n.EVENT_TIME].dataType, source.time_zone, f"source {source.name}: event_time"
+    moment = to_utc(F.col(n.EVENT_TIME), kind, source.columns.event_time, source, zone, what)
     texts = {name: F.col(name).cast("string") for name in (n.USER_ID, n.ITEM_ID, n.EVENT_TYPE)}
     return events.withColumns({**texts, n.EVENT_TIME: moment})
 
@@ -144,41 +136,6 @@ def _values(expressions: dict[str, str]) -> Column:
     """A map of the features; null where the row does not give one."""
     pairs = [(F.lit(name), F.expr(sql).cast("string")) for name, sql in expressions.items()]
     return F.create_map(*[column for pair in pairs for column in pair]).cast("map<string,string>")
-
-
-def _to_utc(moment: Column, kind: DataType, source: Source) -> Column:
-    """A moment in UTC; one without a zone is read in the source's zone, a number in the source's unit from 1970."""
-    counts = isinstance(kind, NumericType | StringType) and not isinstance(kind, BooleanType)
-    if source.time_unit and counts:
-        number = moment.try_cast("decimal(36,6)")
-        factor = _MICROSECONDS[source.time_unit]
-        possible = F.abs(number) < F.lit(_END_OF_TIME * (1_000_000 // factor))
-        return F.when(possible, F.timestamp_micros((number * F.lit(factor)).cast("bigint")))
-    if isinstance(kind, TimestampType):
-        if source.time_zone != "UTC" and not _COLUMN.fullmatch(source.columns.event_time.strip()):
-            # to_timestamp(text, pattern) and a cast read a bare time as UTC: hours off, and nobody would see it.
-            raise BadInput(
-                f"source {source.name}: event_time {source.columns.event_time!r} makes a moment, and Spark takes times "
-                f"without a zone as UTC, but time_zone is {source.time_zone!r}. Let event_time give the text as it is, "
-                "with time_format = 'dd.MM.yyyy HH:mm:ss' or the like; or, where it does make true moments, set "
-                "time_zone = 'UTC'"
-            )
-        return moment
-    if isinstance(kind, StringType) and source.time_format:
-        read = F.try_to_timestamp(moment, F.lit(source.time_format))
-        return read if _ZONE_LETTER.search(source.time_format) else F.to_utc_timestamp(read, source.time_zone)
-    if isinstance(kind, StringType):
-        # A cast to a local time drops a zone without a word, and one to a moment takes a bare time of day for today's.
-        local = moment.try_cast("timestamp_ntz")
-        in_utc = F.to_utc_timestamp(local.cast("timestamp"), source.time_zone)
-        return F.when(moment.rlike(_ZONED), moment.try_cast("timestamp")).otherwise(in_utc)
-    if not isinstance(kind, TimestampNTZType):
-        raise BadInput(
-            f"source {source.name}: event_time is {kind.simpleString()}; set time_unit to 's', 'ms' or 'us' if it "
-            "counts from 1970, or make it a timestamp, for example with timestamp_seconds(column) or "
-            "try_to_timestamp(column, pattern)"
-        )
-    return F.to_utc_timestamp(moment.cast("timestamp"), source.time_zone)
 
 
 def _reason(source: Source, misplaced: dict[str, Column], may_be_corrupt: bool) -> Column:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from mind.features.profiles import profile_codes, with_dated_profiles
 from mind.features.vocabulary import ITEM, UNKNOWN, encode, item_features, profile_features
 from mind.source import Source
 from mind.tables import names as n
@@ -33,9 +34,16 @@ def items_as_of(standing: DataFrame, vocabulary: DataFrame, source: Source, ds: 
 
 
 def users_as_of(
-    behaviours: DataFrame, standing: DataFrame, vocabulary: DataFrame, source: Source, ds: date
+    behaviours: DataFrame,
+    standing: DataFrame,
+    vocabulary: DataFrame,
+    source: Source,
+    ds: date,
+    profiles: DataFrame | None = None,
+    as_of: datetime | None = None,
 ) -> DataFrame:
-    """One row per user with an accepted event: the profile that the latest event gives, encoded."""
+    """One row per user with an accepted event: the profile that the latest event gives, encoded; features of
+    `profiles`, what a file with moments says, are as known at `as_of`, the end of `ds`."""
     counted = standing.groupBy(n.USER_ID).agg(F.count(F.lit(1)).alias("stand"))
     moment = F.struct(n.EVENT_TIME, n.ITEM_ID, n.EVENT_ID)
     grouped = behaviours.groupBy(n.USER_ID).agg(
@@ -46,7 +54,12 @@ def users_as_of(
     grouped = grouped.join(counted, n.USER_ID, "left").withColumn(
         n.BEHAVIOURS, F.coalesce("stand", F.lit(0).cast("long"))
     )
-    return encode(grouped, "known", profile_features(source), vocabulary, n.PROFILE).withColumn(n.DS, F.lit(ds))
+    users = encode(grouped, "known", profile_features(source), vocabulary, n.PROFILE).withColumn(n.DS, F.lit(ds))
+    if profiles is None:
+        return users
+    users = with_dated_profiles(users, profiles, vocabulary, source)
+    places = {place: F.col(n.PROFILE)[place] for place in range(len(profile_features(source)))}
+    return users.withColumn(n.PROFILE, profile_codes(users, places, F.lit(as_of)))
 
 
 def known_items(items: DataFrame, vocabulary_size: int | None = None) -> DataFrame:

@@ -3,7 +3,7 @@
 A user's behaviours are ordered by event time, then item id; of one moment and item the one with the greater profile
 codes is the later. A history at `as_of` holds the most recent L behaviours **strictly before** `as_of`, oldest first;
 behaviours of the same instant are never in each other's history. The profile is the one that the last of these
-behaviours gives.
+behaviours gives; features of a file whose rows have moments are as `mind/features/profiles.py` has them, at `as_of`.
 
 Shapes: n events of a user, L history length, P profile features.
 """
@@ -16,6 +16,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from mind.features.ages import age_bucket
+from mind.features.profiles import dated_columns, profile_codes, with_dated_profiles
 from mind.features.vocabulary import MISSING, encode, profile_features
 from mind.source import Source
 from mind.tables import names as n
@@ -39,16 +40,18 @@ def user_sequences(
     source: Source,
     most_recent: int | None = None,
     target: Column | None = None,
+    profiles: DataFrame | None = None,
 ) -> DataFrame:
     """One row per user: its ordered behaviours on `items` as `items` [n], `times` [n] and, for each of the P profile
-    features, `profiles 0` [n] and so on.
+    features that behaviours give, `profiles 0` [n] and so on.
 
     `most_recent` keeps only the last so many events of a user (serving needs no more), before anything is collected
     into an array. With `target`, an expression over the events that is a struct where the event is a target and null
-    where it is none, `targets` holds these structs, the greatest first.
+    where it is none, `targets` holds these structs, the greatest first. `profiles`, where features come from a file
+    with moments, adds the columns of `mind.features.profiles.dated_profiles`.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
-    features = profile_features(source)
+    features = tuple(source.log_features)
     events = encode(events, n.USER_VALUES, features, vocabulary, n.PROFILE)
     collected = [F.col(name) for name in (n.ITEM_INDEX, n.EVENT_TIME, n.PROFILE)]
     if target is not None:
@@ -67,10 +70,12 @@ def user_sequences(
     events = events.sortWithinPartitions(_BUCKET, n.USER_ID, *_ORDER)
     lists = [F.collect_list(n.ITEM_INDEX).alias(ITEMS), F.collect_list(n.EVENT_TIME).alias(TIMES)]
     # A list of numbers for each feature: one list of arrays would be four times as long.
-    lists += [F.collect_list(F.col(n.PROFILE)[place]).alias(f"{PROFILES} {place}") for place in range(len(features))]
+    places = enumerate(profile_features(source).index(name) for name in features)
+    lists += [F.collect_list(F.col(n.PROFILE)[number]).alias(f"{PROFILES} {place}") for number, place in places]
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
-    return events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
+    users = events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
+    return with_dated_profiles(users, profiles, vocabulary, source)
 
 
 def events_before(moment: Column) -> Column:
@@ -80,7 +85,7 @@ def events_before(moment: Column) -> Column:
 
 def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     """The columns of `user_sequences` that `history_columns` reads."""
-    return ITEMS, TIMES, *_profiles(sequences)
+    return ITEMS, TIMES, *_profiles(sequences), *dated_columns(sequences)
 
 
 def in_reach(moment: Column, as_of: Column, days: int) -> Column:
@@ -91,12 +96,13 @@ def in_reach(moment: Column, as_of: Column, days: int) -> Column:
 def history_columns(
     sequences: DataFrame, before: Column, length: int, as_of: Column | None = None, *, ages: bool = False, days: int = 0
 ) -> dict[str, Column]:
-    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events.
+    """History [L], its length and the profile [P] after the first `before` (at least 1) of a user's events, at the
+    moment `as_of`; only ages, `days` and features of a file with moments ask for that.
 
-    With `ages` also the bucket of each behaviour's age at the moment `as_of` [L], 0 for padding; with `days` no
+    With `ages` also the bucket of each behaviour's age then [L], 0 for padding; with `days` no
     behaviour that is older than so many days then.
     """
-    codes = [F.element_at(F.col(name), before) for name in _profiles(sequences)]
+    given = {int(name.removeprefix(PROFILES)): F.element_at(F.col(name), before) for name in _profiles(sequences)}
     then = F.lit(None) if as_of is None else as_of
     beyond = F.size(F.filter(TIMES, lambda moment: ~in_reach(moment, then, days))) if days else F.lit(0)
     count = F.least(before - beyond, F.lit(length))
@@ -104,7 +110,7 @@ def history_columns(
     columns = {
         n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),
         n.HISTORY_LENGTH: count,
-        n.PROFILE: F.array(*codes).cast("array<int>"),
+        n.PROFILE: profile_codes(sequences, given, then),
     }
     if ages:
         buckets = F.transform(F.slice(TIMES, before - count + 1, count), lambda moment: age_bucket(moment, then))
@@ -116,10 +122,13 @@ def _profiles(sequences: DataFrame) -> list[str]:
     return [name for name in sequences.columns if name.startswith(f"{PROFILES} ")]
 
 
-def histories_at_end(sequences: DataFrame, length: int, as_of: datetime | None = None) -> DataFrame:
-    """One row per user: the history after the last of its events; with `as_of`, the end of the day of serving, ages."""
+def histories_at_end(
+    sequences: DataFrame, length: int, as_of: datetime | None = None, *, ages: bool = True
+) -> DataFrame:
+    """One row per user: the history after the last of its events; with `as_of`, the end of the day of serving, ages
+    (unless they are not wanted) and what a file with moments says of users."""
     moment = None if as_of is None else F.lit(as_of)
-    columns = history_columns(sequences, F.size(ITEMS), length, moment, ages=as_of is not None)
+    columns = history_columns(sequences, F.size(ITEMS), length, moment, ages=ages and as_of is not None)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])
 
 

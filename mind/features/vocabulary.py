@@ -37,15 +37,23 @@ def all_features(source: Source) -> tuple[str, ...]:
     return (*item_features(source), *profile_features(source))
 
 
-def observed_values(standing: DataFrame, behaviours: DataFrame, since: date) -> DataFrame:
+def observed_values(
+    standing: DataFrame, behaviours: DataFrame, since: date, profiles: DataFrame | None = None, time_zone: str = "UTC"
+) -> DataFrame:
     """(feature, value, behaviours, recent): item features as standing behaviours give them, profile as every event
     does; recent are the behaviours from `since` on.
+
+    Values of a file with moments are counted once for each row of `profiles`, of the day of its moment in `time_zone`.
     """
     day = F.col(n.EVENT_DAY)
     items = standing.select(F.lit(ITEM).alias(n.FEATURE), F.col(n.ITEM_ID).alias(n.VALUE), day)
     item_values = standing.select(F.explode(n.ITEM_VALUES).alias(n.FEATURE, n.VALUE), day)
     user_values = behaviours.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE), day)
-    every = items.unionByName(item_values).unionByName(user_values).where(F.col(n.VALUE).isNotNull())
+    every = items.unionByName(item_values).unionByName(user_values)
+    if profiles is not None:
+        known_on = F.to_date(F.from_utc_timestamp(n.KNOWN_FROM, time_zone)).alias(n.EVENT_DAY)
+        every = every.unionByName(profiles.select(F.explode(n.USER_VALUES).alias(n.FEATURE, n.VALUE), known_on))
+    every = every.where(F.col(n.VALUE).isNotNull())
     counts = [F.count(F.lit(1)).alias(n.BEHAVIOURS), F.count_if(day >= F.lit(since)).alias(RECENT)]
     return every.groupBy(n.FEATURE, n.VALUE).agg(*counts)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
-from urllib.parse import urlsplit
+from datetime import date, datetime
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -12,8 +11,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from mind.errors import BadInput, first_line, told_by_spark
-from mind.source import ITEM_FILE, USER_FILE, FeatureFile, Source
-from mind.storage.dated_files import DAY, dated_paths, day_of, folder_of_days
+from mind.source import ITEM_FILE, USER_FILE, Source
+from mind.storage.dated_files import DAY, dated_paths, day_of
+from mind.storage.feature_files import beside
 from mind.storage.raw_files import open_files
 from mind.tables import names as n
 
@@ -21,7 +21,12 @@ log = logging.getLogger("mind")
 
 
 def read_raw_log(
-    spark: SparkSession, source: Source, path: str, first: date = date.min, last: date = date.max
+    spark: SparkSession,
+    source: Source,
+    path: str,
+    first: date = date.min,
+    last: date = date.max,
+    as_of: datetime | None = None,
 ) -> DataFrame:
     """The raw rows, each with the name of its file in `source_file`, and in `item_file` and `user_file` what those
     files say of its item and its user (null where they say nothing; absent where the source has no such file).
@@ -29,8 +34,11 @@ def read_raw_log(
     Where the path has a day in it (`{ds}`), no file but those of the days `first` to `last` is opened, and the column
     LOG_DAY holds the day of a row's file.
 
+    Of a file whose rows have moments the latest of an item or user counts; with `as_of`, the latest strictly before it.
+
     Raises:
-        BadInput: the log or a file is missing, cannot be opened, or has lost or changed a column of `fields`.
+        BadInput: the log or a file is missing, cannot be opened, or has lost or changed a column of `fields`; a row of
+            a file with moments has none.
     """
     dated = DAY in path
     if dated and source.format == "delta":
@@ -56,51 +64,8 @@ def read_raw_log(
         (USER_FILE, source.user_file, source.columns.user_id),
     ):
         if file is not None:
-            frame = _beside(frame, file, name, key, source, path)
+            frame = beside(frame, file, name, key, source, path, as_of)
     return frame
-
-
-def _beside(raw: DataFrame, file: FeatureFile, name: str, key: str, source: Source, log_path: str) -> DataFrame:
-    """`raw` with the struct column `name`: the columns that the file gives for the row's `key`.
-
-    Of several rows with one key the greatest in (`prefer`, its columns) counts, so the order of rows does not matter.
-    """
-    path = _path_beside(log_path, file.path)
-    # The external id as the source makes it, computed before the join: its columns must not meet the file's.
-    try:
-        keyed = raw.withColumn("raw key", F.expr(key).cast("string"))
-    except PySparkException as error:
-        raise BadInput(
-            f"source {source.name}: {key!r} under [columns] does not fit the log: "
-            f"{told_by_spark(error) or first_line(error)} Mend it in conf/sources/{source.name}.toml."
-        ) from error
-    try:
-        rows = open_files(raw.sparkSession, file, [path], f"[{name}] of source {source.name}")
-        given = F.struct(*[F.expr(sql).cast("string").alias(column) for column, sql in file.columns.items()])
-        known = (
-            rows.where(F.expr(file.where))
-            .select(
-                F.expr(file.key).cast("string").alias("its key"),
-                F.struct(F.expr(file.prefer).alias("prefer"), given.alias("given")).alias("row"),
-            )
-            .where(F.col("`its key`").isNotNull())
-            .groupBy("`its key`")
-            .agg(F.max("row")["given"].alias(name))
-        )
-        return keyed.join(known, F.col("`raw key`") == F.col("`its key`"), "left").drop("raw key", "its key")
-    except (PySparkException, Py4JJavaError) as error:
-        reason = told_by_spark(error) or first_line(error)
-        raise BadInput(
-            f"source {source.name}: [{name}] {path} cannot be read as {file.format}: {reason.rstrip('.')}. "
-            f"Put the file there, or mend [{name}] in conf/sources/{source.name}.toml."
-        ) from error
-
-
-def _path_beside(log_path: str, path: str) -> str:
-    if path.startswith("/") or urlsplit(path).scheme:
-        return path
-    folder, slash, _ = folder_of_days(log_path).rstrip("/").rpartition("/")
-    return f"{folder}{slash}{path}"
 
 
 def _decoded(name: str) -> Column:

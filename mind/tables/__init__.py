@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mind.tables.behaviours import BEHAVIOURS, QUARANTINE
+from mind.tables.behaviours import BEHAVIOURS, PROFILES, QUARANTINE
 from mind.tables.catalogue import ITEMS, USERS, VOCABULARY
 from mind.tables.contract import Column, Contract, ContractError, as_markdown
 from mind.tables.persons import FORGOTTEN
@@ -22,6 +22,7 @@ from mind.tables.tuples import CATALOGUE, TUPLES
 ALL = (
     BEHAVIOURS,
     QUARANTINE,
+    PROFILES,
     VOCABULARY,
     ITEMS,
     USERS,
@@ -48,6 +49,7 @@ __all__ = [
     "ITEMS",
     "ITEM_CF",
     "ITEM_VECTORS",
+    "PROFILES",
     "PUBLICATIONS",
     "QUARANTINE",
     "RECALL_SAMPLE",

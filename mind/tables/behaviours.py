@@ -1,4 +1,4 @@
-"""Accepted events and refused rows: together they are every row of the raw log."""
+"""Accepted events and refused rows, together every row of the raw log; and what a file says of users over time."""
 
 from __future__ import annotations
 
@@ -50,5 +50,19 @@ QUARANTINE = Contract(
         Column(name=n.BAD, type=pa.bool_(), meaning="counts towards ingest.bad_row_limit"),
         Column(name=n.RAW, type=pa.string(), meaning="the raw row", unit="JSON"),
         Column(name=n.SOURCE_FILE, type=pa.string(), meaning="file that held the row"),
+    ),
+)
+
+PROFILES = Contract(
+    name="profiles",
+    grain="what the file about users says of one of them from a moment on; only where [user_file] has a moment",
+    key=(n.DS, n.USER_ID, n.KNOWN_FROM),
+    partition=(n.DS,),
+    produced_by="ingest",
+    columns=(
+        Column(name=n.DS, type=pa.date32(), meaning="day of the run: nothing that was known after its end"),
+        Column(name=n.USER_ID, type=pa.string(), meaning="external id of the user"),
+        Column(name=n.KNOWN_FROM, type=MOMENT, meaning="known to whatever is later", unit="UTC, microseconds"),
+        Column(name=n.USER_VALUES, type=MAP, meaning="value of each feature of the file; null where not given"),
     ),
 )

@@ -40,10 +40,17 @@ class Targets:
 
 
 def target_sequences(
-    standing: DataFrame, items: DataFrame, vocabulary: DataFrame, source: Source, ds: date, section: TuplesSection
+    standing: DataFrame,
+    items: DataFrame,
+    vocabulary: DataFrame,
+    source: Source,
+    ds: date,
+    section: TuplesSection,
+    profiles: DataFrame | None = None,
 ) -> DataFrame:
-    """Each user's ordered behaviours, beside those of them that may be targets."""
-    return user_sequences(standing, items, vocabulary, source, target=target_of(source, ds, section))
+    """Each user's ordered behaviours, beside those of them that may be targets, and beside its rows of `profiles`."""
+    target = target_of(source, ds, section)
+    return user_sequences(standing, items, vocabulary, source, target=target, profiles=profiles)
 
 
 def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = False) -> DataFrame:

@@ -96,7 +96,7 @@ def run(log: str, method: str, seed: int, quick: bool, device: str) -> Path:
         epoch, curve = train(learner, data, training, model["history_length"], seed, device)
         found = ranks_of(learner, data, "test", model["history_length"], device)
         facts = {"epoch": epoch, "curve": curve}
-    facts |= {"seconds": time.monotonic() - started, "device": device}
+    facts = facts | {"seconds": time.monotonic() - started, "device": device}  # not into the settings that it may be
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_suffix(".part.npz")
     np.savez_compressed(part, ranks=found.astype(np.int32), facts=json.dumps(facts))
