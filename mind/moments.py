@@ -45,7 +45,8 @@ def to_utc(moment: Column, kind: DataType, sql: str, form: Source | FeatureFile,
             raise BadInput(
                 f"{what} {sql!r} makes a moment, and Spark takes times "
                 f"without a zone as UTC, but time_zone is {time_zone!r}. Let it give the text as it is, "
-                "with time_format = 'dd.MM.yyyy HH:mm:ss' or the like; or, where it does make true moments, set "
+                "with time_format = 'dd.MM.yyyy HH:mm:ss' or the like; a number since 1970 as it is, with time_unit = "
+                "'s', 'ms' or 'us'; or, where it does make true moments, set "
                 "time_zone = 'UTC'"
             )
         return moment

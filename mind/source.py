@@ -189,4 +189,6 @@ def load_source(name: str, folder: Path = SOURCES) -> Source:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.toml"))) or "none"
         raise ConfigError(f"ingest.source {name!r} has no file {file}; known sources: {known}")
     source: Source = build(Source, read_toml(file), str(file))
+    if source.name != name:
+        raise ConfigError(f"{file} says name = {source.name!r}; give the description and its file the same name")
     return source

@@ -197,6 +197,12 @@ def test_features_of_a_file_with_moments_are_its_columns_alone(
         load_source("mine", tmp_path)
 
 
+def test_a_description_that_is_named_otherwise_than_its_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text((ROOT / SOURCES / "shop_table.toml").read_text())
+    with pytest.raises(ConfigError, match=r"shop\.toml says name = 'shop_table'; give .* the same name"):
+        load_source("shop", tmp_path)
+
+
 def test_without_moments_a_feature_of_the_file_is_one_of_the_log() -> None:
     source = load_source("movielens_1m", ROOT / SOURCES)
     assert source.dated_features == {}

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
 from mind.behaviours.days import between, last_days
-from mind.behaviours.parse import AFTER, parse
+from mind.behaviours.parse import AFTER, UNKNOWN_EVENT, parse
 from mind.behaviours.persons import FORGOTTEN, marked
 from mind.behaviours.whole import read_whole
 from mind.config import IngestSection
@@ -102,9 +102,15 @@ def ingest(
         )
     if sum(bad.values()) > section.bad_row_limit * rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(bad.items()))
+        remedy = (
+            " Event types that are not in positive_events count as bad: name them there (target_shares decides which "
+            "are learned from), or leave them out by a [[refuse]] rule with bad = false."
+            if UNKNOWN_EVENT in bad
+            else ""
+        )
         raise BadInput(
             f"source {source.name}: {sum(bad.values())} of {rows} rows are bad ({reasons}), above ingest.bad_row_limit "
-            f"{section.bad_row_limit:g}. Nothing was written. Mend the log or conf/sources/{source.name}.toml."
+            f"{section.bad_row_limit:g}. Nothing was written. Mend the log or conf/sources/{source.name}.toml.{remedy}"
         )
     accepted = rows - sum(refused.values())
     after = int(seen.get[AFTER])

@@ -71,8 +71,8 @@ def check_known(observed: DataFrame, held: DataFrame, minimum_count: int, limit:
     unknown = F.sum(F.when(absent, F.col(RECENT)).otherwise(0)).alias("unknown")
     rows = marked.groupBy(n.FEATURE).agg(unknown, F.sum(RECENT).alias("all")).orderBy(n.FEATURE).collect()
     shares = {row[n.FEATURE]: row["unknown"] / row["all"] for row in rows}
-    told = [f"{row[n.FEATURE]} {row['unknown']:,} of {row['all']:,}" for row in rows]
-    log.info("values of the days looked back on that get no index: %s", ", ".join(told))
+    told = [f"{row[n.FEATURE]} {row['unknown']:,} of {row['all']:,}" for row in rows if row["unknown"]]
+    log.info("values of the days looked back on that get no index: %s", ", ".join(told) or "none")
     above = [f"{name} {share:.3g}" for name, share in shares.items() if share > limit]
     if above:
         raise BadInput(

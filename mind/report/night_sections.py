@@ -29,7 +29,11 @@ def funnel(facts: NightFacts) -> str:
     parts.append(counted({name.replace("_", " "): rows for name, rows in facts.rows.items()}, "rows of each table"))
     left_out = {name.replace("_", " "): rows for name, rows in facts.targets.items() if isinstance(rows, int)}
     if left_out:
-        parts.append(f"<h3>Targets of the tuples</h3>{counted(left_out, 'targets', ours=False)}")
+        parts.append(
+            f"<h3>Targets of the tuples</h3>{counted(left_out, 'targets', ours=False)}"
+            '<p class="said">Without history: nothing of the user comes before it. Above limit: more than '
+            "tuples.targets_per_user of one user and split.</p>"
+        )
     return "".join(parts)
 
 

@@ -66,6 +66,12 @@ def test_a_rule_may_count_as_bad(spark: SparkSession) -> None:
         ingest(raw_frame(spark, rows()), shop, section(bad_row_limit=0.3), "UTC", DS)
 
 
+def test_event_types_that_nobody_named_are_bad_and_the_error_says_what_to_do(spark: SparkSession) -> None:
+    raw = raw_frame(spark, [*rows(), raw_row(kind="wish")])
+    with pytest.raises(BadInput, match=r"1 unknown_event_type.*not in positive_events.*\[\[refuse\]\] rule with bad"):
+        ingest(raw, source(), section(bad_row_limit=0.1), "UTC", DS)
+
+
 def test_a_log_without_a_row_of_these_days_is_refused(spark: SparkSession) -> None:
     with pytest.raises(BadInput, match=r"no row of the log belongs to 2025-01-01 to 2025-01-02"):
         ingest(raw_frame(spark, rows()[:5]), source(), section(look_back_days=2), "UTC", date(2025, 1, 2))
