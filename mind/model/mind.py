@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from mind.model.architecture import Architecture, Method, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
 from mind.model.behaviour_time import BehaviourTime, check_ages
-from mind.model.embedding import ItemEmbedding, ProfileEmbedding
+from mind.model.divided import TableMaker
+from mind.model.embedding import ItemEmbedding, ProfileEmbedding, whole_table
 from mind.model.head import Head
 from mind.model.inference import infer_interests, infer_items, real_items
 from mind.model.interests import Interests, best_scores, user_interests
@@ -66,6 +67,7 @@ class MIND(nn.Module):
         decorrelation: weight, in the loss, of the mean squared cosine between a user's interests (not in the paper).
         behaviour_time: behaviours carry a learned weight and vector of their age, see `behaviour_time.py` (the paper's
             future work); whatever takes a history then takes their ages too, age_BL.
+        table: makes the tables; a training may divide them among its ranks (`divided.py`).
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -101,15 +103,18 @@ class MIND(nn.Module):
         dropout: float = 0.0,
         decorrelation: float = 0.0,
         behaviour_time: bool = False,
+        table: TableMaker = whole_table,
     ) -> None:
-        arguments = locals()  # the architecture has a field for each but the catalogue's codes
+        arguments = locals()  # the architecture has a field for each but the catalogue's codes and the maker of tables
         super().__init__()
         self.architecture = Architecture(**{name: arguments[name] for name in Architecture.__dataclass_fields__})
         generator = torch.Generator().manual_seed(seed)
         self.item_embedding = ItemEmbedding(
-            item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator
+            item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator, table=table
         )
-        self.profile_embedding = ProfileEmbedding(profile_sizes, dimension, scale=embedding_scale, generator=generator)
+        self.profile_embedding = ProfileEmbedding(
+            profile_sizes, dimension, scale=embedding_scale, generator=generator, table=table
+        )
         self.mapping_DD = nn.Parameter(mapping_scale * torch.eye(dimension))
         beside = self.profile_embedding.width + (dimension if context else 0)
         self.head = Head(dimension, beside, hidden_sizes, residual, generator=generator)

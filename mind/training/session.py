@@ -16,6 +16,7 @@ from mind.tracking.lineage import code_and_environment, data_and_protocol
 from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
 from mind.training.checkpoint import Checkpoints
 from mind.training.distributed import ranks
+from mind.training.divided_tables import table_maker
 from mind.training.night import checkpoint_folder, training_key
 from mind.training.trainer import Metrics, Night, Trainer, architecture_of, build_model
 from mind.training.warm_start import Start, start_of
@@ -52,7 +53,7 @@ def train_and_register(
                     held.number,
                 )
             return
-        network = build_model(model, night, training.seed)
+        network = build_model(model, night, training.seed, table_maker(training.shard_rows, group))
         start.give(network, group)
         trainer = Trainer(night, network, training, evaluation, group, checkpoints)
         if not group.leads:

@@ -135,8 +135,8 @@ def test_another_number_of_ranks_goes_on_after_the_last_whole_epoch(tmp_path: Pa
     for ranks, step, value in ((2, 1, 0.0), (1, 0, 1.0), (4, 0, 1.0)):
         found = held.newest(ranks)
         assert found is not None
-        assert (found[0].epoch, found[0].step) == (2, step)
-        assert found[1]["model.x"].tolist() == [value] * 2
+        assert (found.position.epoch, found.position.step) == (2, step)
+        assert found.tensors["model.x"].tolist() == [value] * 2
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(
@@ -149,7 +149,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(
     newer.write_bytes(newer.read_bytes()[:-1] + b"x")
     found = held.newest(1)
     assert found is not None
-    assert found[0].step == 0
+    assert found.position.step == 0
     assert str(newer) in caplog.text
     (tmp_path / "epoch.json").write_text('{"format"')
     assert held.newest(1) is None
@@ -172,7 +172,7 @@ def test_weights_that_are_no_numbers_do_not_replace_good_ones(tmp_path: Path) ->
     held.save(STEP, Position(step=2, steps_before=2), {"model.x": torch.tensor([1.0, float("nan")])}, ranks=1)
     found = held.newest(1)
     assert found is not None
-    assert found[0].step == 1
+    assert found.position.step == 1
 
 
 def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, night: Night, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, 
     with pytest.raises(Diverged, match="last good checkpoint is kept"):
         train(night, config, Checkpoints(tmp_path))
     found = Checkpoints(tmp_path).newest(1)
-    assert found is None or all(bool(torch.isfinite(value).all()) for value in found[1].values())
+    assert found is None or all(bool(torch.isfinite(value).all()) for value in found.tensors.values())
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
