@@ -130,27 +130,20 @@ class TrainingSection(Section):
     warm_start: bool = Field(
         description="start from the champion of an earlier night, where it fits; new items start among their like"
     )
-    shard_rows: Count = Field(
-        description="tables of at least so many rows are divided among the ranks, row by row; 0: each rank holds all"
-    )
+    shard_rows: Count = Field(description="least rows of a table whose rows are divided among the ranks; 0: none is")
     checkpoints: str = Field(min_length=1, description="folder that all ranks see; empty again after the training")
     checkpoint_steps: Positive = Field(description="steps between two checkpoints inside an epoch")
 
     @model_validator(mode="after")
-    def _batch_feeds_every_rank(self) -> TrainingSection:
+    def _fits_the_ranks(self) -> TrainingSection:
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size {self.batch_size} is not a multiple of processes {self.processes}; "
                 "choose one that every rank gets an equal part of"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _divided_tables_start_anew(self) -> TrainingSection:
         if self.shard_rows and self.warm_start:
             raise ValueError(
-                f"shard_rows {self.shard_rows} divides tables, which begin anew, and warm_start is true; "
-                "set warm_start = false, or shard_rows = 0 where the tables fit one process"
+                f"shard_rows is {self.shard_rows} with warm_start, which divided tables lack; turn one off"
             )
         return self
 

@@ -53,7 +53,7 @@ class DividedTable(nn.Module):
         """
         if self._window_UD is None:
             raise LookupError("no rows of a divided table are here yet; bring those of the batch before it is computed")
-        place_M = torch.searchsorted(self._code_U, codes_M).clamp_(max=len(self._code_U) - 1)
+        place_M = torch.searchsorted(self._code_U, codes_M.contiguous()).clamp_(max=len(self._code_U) - 1)
         absent_M = self._code_U[place_M] != codes_M
         if bool(absent_M.any()):
             raise LookupError(

@@ -29,9 +29,8 @@ from mind.model.routing_start import RoutingStart, farthest_start, normal_start
 class MIND(nn.Module):
     """Multi-interest network with dynamic routing (Li et al., CIKM 2019, arXiv 1904.08030).
 
-    Deviations from the paper: a hashed routing start (`routing_start.py`), a last layer without ReLU
-    (`head.py`), softmax(p x) for softmax(pow(x, p)) (`label_attention.py`), cosine with temperature by
-    default.
+    Deviations from the paper: a hashed routing start (`routing_start.py`), a last layer without ReLU (`head.py`),
+    softmax(p x) for softmax(pow(x, p)) (`label_attention.py`), cosine with temperature by default.
 
     Args:
         item_features_VF: feature codes of each dense item index; column 0 is the index, row 0 padding.
@@ -67,7 +66,7 @@ class MIND(nn.Module):
         decorrelation: weight, in the loss, of the mean squared cosine between a user's interests (not in the paper).
         behaviour_time: behaviours carry a learned weight and vector of their age, see `behaviour_time.py` (the paper's
             future work); whatever takes a history then takes their ages too, age_BL.
-        table: makes the tables; a training may divide them among its ranks (`divided.py`).
+        table: makes the tables (`divided.py`).
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -105,7 +104,7 @@ class MIND(nn.Module):
         behaviour_time: bool = False,
         table: TableMaker = whole_table,
     ) -> None:
-        arguments = locals()  # the architecture has a field for each but the catalogue's codes and the maker of tables
+        arguments = locals()  # the architecture has a field for each but the catalogue's codes and the tables' maker
         super().__init__()
         self.architecture = Architecture(**{name: arguments[name] for name in Architecture.__dataclass_fields__})
         generator = torch.Generator().manual_seed(seed)

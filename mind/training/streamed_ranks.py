@@ -35,12 +35,18 @@ class _Asked(NamedTuple):
 
 @torch.no_grad()
 def streamed_ranks(
-    model: MIND, tables: DividedTables, batches: Sequence[Mapping[str, NDArray[Any]]], most: int, items: int
+    model: MIND,
+    tables: DividedTables,
+    batches: Sequence[Mapping[str, NDArray[Any]]],
+    most: int,
+    items: int,
+    items_at_once: int = ITEMS_AT_ONCE,
 ) -> NDArray[np.int64]:
     """What `evaluate` gives for a `ModelScorer`, from this rank's batches; ties go by position.
 
-    The products are made in pieces of other shapes, so a score may differ from that of the scorer in its last bit, and
-    a rank where two scores are so near.
+    The scorer's products are of float32, whose last bit depends on the shape of a block; these are of float64, rounded
+    to float32, so that equal vectors are ties in every block. Where two scores differ by that bit, a rank may differ
+    from the scorer's.
 
     Args:
         model: with divided tables.
@@ -48,12 +54,13 @@ def streamed_ranks(
         batches: as `evaluation_batches` makes them.
         most: batches of the rank that has most of them; all ranks take part in each look-up.
         items: of the catalogue.
+        items_at_once: of a block.
     """
     asked = [_asked(model, tables, batches[place] if place < len(batches) else None) for place in range(most)]
     held = [each for each in asked if each is not None]
-    for first, vectors_bD in _blocks(model, tables, items):
+    for first, vectors_bD in _blocks(model, tables, items, items_at_once):
         for each in held:
-            each.ahead_B.add_(_ahead(each, best_scores(each.interests, vectors_bD), first))
+            each.ahead_B.add_(_ahead(each, _scores(each.interests, vectors_bD), first))
     return torch.cat([torch.zeros(0, dtype=torch.int64), *(1 + each.ahead_B for each in held)]).numpy()
 
 
@@ -66,17 +73,22 @@ def _asked(model: MIND, tables: DividedTables, batch: Mapping[str, NDArray[Any]]
     target_B = position_B + FIRST_REAL
     tables.bring(LookedUp(torch.cat([history_BL.reshape(-1).long(), target_B]), profile_BP))
     interests = model.interests(history_BL, profile_BP, age_BL=ages_for(model, batch))
-    score_B1 = best_scores(interests, model.item_vectors(target_B)).diagonal().unsqueeze(1)
+    interests = interests._replace(vectors_BKD=interests.vectors_BKD.double())
+    score_B1 = _scores(interests, model.item_vectors(target_B)).diagonal().unsqueeze(1)
     excluded_BX = torch.from_numpy(batch[EXCLUDED].astype(np.int64)) if EXCLUDED in batch else None
     return _Asked(interests, score_B1, position_B.unsqueeze(1), excluded_BX, torch.zeros_like(position_B))
 
 
-def _blocks(model: MIND, tables: DividedTables, items: int) -> Iterator[tuple[int, Tensor]]:
+def _blocks(model: MIND, tables: DividedTables, items: int, at_once: int) -> Iterator[tuple[int, Tensor]]:
     """First position and vectors of the catalogue's blocks."""
-    for first in range(0, items, ITEMS_AT_ONCE):
-        item_b = torch.arange(first, min(first + ITEMS_AT_ONCE, items)) + FIRST_REAL
+    for first in range(0, items, at_once):
+        item_b = torch.arange(first, min(first + at_once, items)) + FIRST_REAL
         tables.bring(LookedUp(item_b))
         yield first, model.item_vectors(item_b)
+
+
+def _scores(interests: Interests, vectors_bD: Tensor) -> Tensor:
+    return best_scores(interests, vectors_bD.double()).float()
 
 
 def _ahead(asked: _Asked, score_Bb: Tensor, first: int) -> Tensor:
@@ -84,7 +96,7 @@ def _ahead(asked: _Asked, score_Bb: Tensor, first: int) -> Tensor:
     position_b = torch.arange(first, first + score_Bb.shape[1])
     ahead_Bb = (score_Bb == asked.score_B1) & (position_b < asked.position_B1)
     ahead_Bb |= score_Bb > asked.score_B1
-    # A product of another shape may put a target before itself.
+    # The last bit of a product in float64 too depends on its shape, and may decide how it is rounded.
     ahead_Bb &= position_b != asked.position_B1
     if asked.excluded_BX is not None:
         column_BX = asked.excluded_BX - first

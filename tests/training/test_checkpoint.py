@@ -183,8 +183,8 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, 
     assert found is None or all(bool(torch.isfinite(value).all()) for value in found.tensors.values())
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    overrides = ["training.checkpoint_steps=1", "training.epochs=12"]
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    overrides = ["training.checkpoint_steps=1", "training.epochs=12", *more]
     words = command(["train"], DS, [folder / "night.toml"], overrides)
     return subprocess.Popen(
         words, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -198,8 +198,12 @@ def ranks_of(launcher: int) -> list[int]:
     return sorted((child for child, rank in rank_of.items() if rank), key=lambda child: rank_of[child])
 
 
+# With tables divided among the ranks the unbroken training is still the one whose ranks hold all of them.
 @pytest.mark.slow
-def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize("disturbed_with", [(), ("training.shard_rows=1",)], ids=["whole", "divided"])
+def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(
+    tmp_path: Path, disturbed_with: tuple[str, ...]
+) -> None:
     folders = []
     for name in ("calm", "disturbed"):
         folder = tmp_path / name
@@ -210,7 +214,7 @@ def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path:
     printed, _ = (done := start(calm)).communicate()
     assert done.returncode == 0, printed
     for rank in (1, 0):
-        running = start(disturbed)
+        running = start(disturbed, *disturbed_with)
         before = set((disturbed / "checkpoints").rglob("step-*"))
         while running.poll() is None and set((disturbed / "checkpoints").rglob("step-*")) <= before:
             time.sleep(0.02)
@@ -218,7 +222,7 @@ def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path:
         os.kill(ranks_of(running.pid)[rank], signal.SIGKILL)
         printed, _ = running.communicate()
         assert running.returncode != 0
-    printed, _ = (done := start(disturbed)).communicate()
+    printed, _ = (done := start(disturbed, *disturbed_with)).communicate()
     assert done.returncode == 0, printed
     assert "going on from the checkpoint of epoch" in printed
     assert outcome(disturbed) == outcome(calm)

@@ -1,6 +1,6 @@
 """Started by torchrun, one process a rank: trains with divided tables and with whole ones, and writes down both.
 
-torchrun --nproc-per-node=N train_divided.py NIGHT_FOLDER DS OUT_FOLDER MODE
+torchrun --nproc-per-node=N train_divided.py NIGHT_FOLDER DS OUT_FOLDER train|go_on
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mind.config import load
@@ -23,6 +22,7 @@ from mind.training.distributed import Ranks, ranks
 from mind.training.divided_tables import table_maker
 from mind.training.night import night_of
 from mind.training.trainer import Night, Trainer, build_model
+from tests.training.small_night import ITEMS
 
 KINDS = {
     "uniform": ("training.sampler=uniform",),
@@ -33,8 +33,8 @@ KINDS = {
 """Trainings that are made twice."""
 DIVIDED = {"items": 5, "all": 1}
 """Least rows of a divided table: those of items and colours, or that of countries too."""
-CUT_AT = 4
-"""Saves before a training is cut off: three inside its first epoch, and the one at its end."""
+CUTS = (2, 4)
+"""Saves before a training is cut off: inside its first epoch of three steps, and at its end."""
 
 
 class PowerCut(Exception):
@@ -77,6 +77,8 @@ class Training:
         config = load([self._folder / "night.toml"], changes)
         maker = table_maker(config.training.shard_rows, self._group)
         network = build_model(config.model, self._night, config.training.seed, maker)
+        rows = len(network.item_embedding.tables[0].get_parameter("weight"))
+        assert rows == ITEMS // (self._group.count if shard_rows else 1)
         curve: list[dict[str, float]] = []
         trainer = Trainer(self._night, network, config.training, config.evaluation, self._group, checkpoints)
         best = trainer.run(lambda epoch, found: curve.append(found))
@@ -88,32 +90,44 @@ class Training:
         told = [{key: value for key, value in epoch.items() if key not in clock} for epoch in curve]
         save(network, self._out / name, {})
         (self._out / name / "curve.json").write_text(json.dumps({"best": best, "epochs": told}))
-        state = {key: value.contiguous() for key, value in network.state_dict().items()}
-        save_file(state, self._out / name / "state.safetensors")
+
+    def compare(self) -> None:
+        """Every kind of training, with whole tables and with divided ones."""
+        for kind, changes in KINDS.items():
+            self.run(f"{kind}-whole", 0, changes)
+            for name, least in DIVIDED.items():
+                self.run(f"{kind}-{name}", least, changes)
+
+    def cut_off(self) -> None:
+        """A training that is cut off and goes on."""
+        for after in CUTS:
+            held = self._out / f"checkpoints-{after}"
+            try:
+                self.run("never", 1, (), CutOff(held, after))
+            except PowerCut:
+                # Both have written their rows.
+                self._group.total([0.0])
+            if self._group.leads:
+                shutil.copytree(held, self._out / f"kept-{after}")
+            self._group.total([0.0])
+            self.run(f"continued-{after}", 1, (), Checkpoints(held))
+
+    def go_on(self) -> None:
+        """From copies of a checkpoint."""
+        for name, least in {"whole": 0, **DIVIDED}.items():
+            ranks = self._group.count
+            self.run(f"from-{ranks}-{name}", least, (), Checkpoints(self._out / f"copy-{ranks}-{name}"))
 
 
 def main() -> None:
     folder, ds, out, mode = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     with ranks(1) as group:
         training = Training(folder, ds, out, group)
-        if mode == "compare":
-            for kind, changes in KINDS.items():
-                training.run(f"{kind}-whole", 0, changes)
-                for name, least in DIVIDED.items():
-                    training.run(f"{kind}-{name}", least, changes)
-        if mode == "cut":
-            for at in (CUT_AT, 2):
-                held = out / f"checkpoints-{at}"
-                try:
-                    training.run("never", 1, (), CutOff(held, at))
-                except PowerCut:
-                    group.total([0.0])
-                if group.leads:
-                    shutil.copytree(held, out / f"kept-{at}")
-                training.run(f"continued-{at}", 1, (), Checkpoints(held))
-        if mode == "go_on":
-            for name, least in {"whole": 0, **DIVIDED}.items():
-                training.run(f"from-{group.count}-{name}", least, (), Checkpoints(out / f"copy-{group.count}-{name}"))
+        if mode == "train":
+            training.compare()
+            training.cut_off()
+        else:
+            training.go_on()
 
 
 if __name__ == "__main__":
