@@ -224,5 +224,5 @@ def value_of(held: Checkpoints) -> float:
 
 
 def test_divided_tables_refuse_a_warm_start(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="shard_rows is 1 with warm_start, which divided tables lack; turn one off"):
+    with pytest.raises(ConfigError, match="shard_rows 1 with warm_start: divided tables start anew; turn one off"):
         load([folder / "night.toml"], ("training.shard_rows=1", "training.warm_start=true"))
