@@ -35,6 +35,7 @@ FORMAT = 1
 STEP, EPOCH = "step", "epoch"
 ROWS_AT_ONCE = 1 << 16
 """Rows of a divided table that are read at a time."""
+NUMBERS_AT_ONCE = 1 << 24
 NO_NUMBER = "step %d: a weight is no number; the last good checkpoint is kept"
 DAMAGED = "checkpoint %s is missing or damaged; an older one is used, or none"
 
@@ -209,7 +210,9 @@ def part_name(kind: str, rank: int, checksum: str) -> str:
 
 def finite(tensors: Mapping[str, Tensor]) -> bool:
     """Whether all are numbers."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    # In pieces: the answer of a whole tensor takes more memory than the tensor.
+    pieces = (piece for tensor in tensors.values() for piece in torch.split(tensor.reshape(-1), NUMBERS_AT_ONCE))
+    return all(bool(torch.isfinite(piece).all()) for piece in pieces)
 
 
 def _fits(facts: Mapping[str, Any], ranks: int) -> bool:

@@ -73,6 +73,8 @@ def train_and_register(
             f"{night.manifest.items - 2:,}",
             group.count,
         )
+        if training.shard_rows:
+            log.info("%d of the tables are divided among the ranks", trainer.divided_tables)
         with registry.run(f"train {ds}", params, tags) as run_id:
             registry.add_json(run_id, "configuration.json", settings)
             best = trainer.run(lambda epoch, metrics: _report(registry, run_id, training, epoch, metrics, evaluation))

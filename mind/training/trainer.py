@@ -96,6 +96,11 @@ class Trainer:
         self._at = Position()
         self._best: dict[str, Tensor] = {}
 
+    @property
+    def divided_tables(self) -> int:
+        """How many tables are divided among the ranks."""
+        return len(self._tables.parameters)
+
     def run(self, on_epoch: Callable[[int, Metrics], None]) -> int:
         """Train from the newest checkpoint, or from the start; return the best epoch (from 1).
 

@@ -211,8 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told += [
             f"rows a step {look.rows:,.0f}, {look.per_example:.1f} an example",
             f"two ranks, {items:,} rows, {BATCH} examples each: planned {sum(planned) * 1e3:,.0f} ms "
-            f"({', '.join(f'{part * 1e3:,.0f}' for part in planned)}); measured {min(by_clock) * 1e3:,.0f} ms, of which "
-            f"{statistics.median(by_cpu) * 1e3:,.0f} ms CPU",
+            f"({', '.join(f'{part * 1e3:,.0f}' for part in planned)}); measured {min(by_clock) * 1e3:,.0f} ms, "
+            f"{statistics.median(by_cpu) * 1e3:,.0f} ms of them CPU",
             plan(found, look),
         ]
         sys.stdout.write("\n".join(told) + "\n")
