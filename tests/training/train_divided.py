@@ -28,7 +28,7 @@ KINDS = {
     "uniform": ("training.sampler=uniform",),
     "in_batch": ("training.sampler=in_batch", "model.hidden_sizes=[]"),
     "mixed": ("training.sampler=mixed", "evaluation.filter_seen=true", "evaluation.batch_size=4"),
-    "paper": ("model.negatives_scored_by=chosen", "model.dropout=0.0", "model.routing_start=normal"),
+    "log_uniform": ("training.sampler=log_uniform", "model.negatives_scored_by=chosen", "model.routing_start=normal"),
 }
 """Trainings that are made twice."""
 DIVIDED = {"items": 5, "all": 1}
