@@ -3,7 +3,7 @@
 from mind.model.architecture import Architecture
 from mind.model.behaviour_time import AGE_BUCKETS
 from mind.model.codes import FIRST_REAL, PADDING, UNKNOWN
-from mind.model.divided import DividedTable, TableMaker, divided, rows_of
+from mind.model.divided import DividedTable, TableMaker, divided
 from mind.model.embedding import ItemEmbedding, ProfileEmbedding, whole_table
 from mind.model.files import ModelFileError, load, save
 from mind.model.growing import differences, start_from
@@ -50,7 +50,6 @@ __all__ = [
     "normal_start",
     "pack_history",
     "route",
-    "rows_of",
     "sampled_softmax",
     "save",
     "squash",

@@ -26,13 +26,12 @@ class DividedTable(nn.Module):
     Args:
         weight_SD: this rank's rows.
         size: V.
-        rank, ranks: which part this is of how many.
     """
 
-    def __init__(self, weight_SD: Tensor, size: int, rank: int, ranks: int) -> None:
+    def __init__(self, weight_SD: Tensor, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight_SD)
-        self.size, self.rank, self.ranks = size, rank, ranks
+        self.size = size
         self._code_U = torch.zeros(0, dtype=torch.int64)
         self._window_UD: Tensor | None = None
 
@@ -78,18 +77,13 @@ def divided(least_rows: int, rank: int, ranks: int, otherwise: TableMaker) -> Ta
     def make(size: int, dimension: int, deviation: float, generator: torch.Generator) -> nn.Module:
         if size < least_rows:
             return otherwise(size, dimension, deviation, generator)
-        return DividedTable(_drawn(size, dimension, deviation, generator, rank, ranks), size, rank, ranks)
+        return DividedTable(_drawn(size, dimension, deviation, generator, rank, ranks), size)
 
     return make
 
 
-def rows_of(size: int, rank: int, ranks: int) -> int:
-    """S: how many of V rows a rank holds."""
-    return len(range(rank, size, ranks))
-
-
 def _drawn(size: int, dimension: int, deviation: float, generator: torch.Generator, rank: int, ranks: int) -> Tensor:
-    weight_SD = torch.empty(rows_of(size, rank, ranks), dimension)
+    weight_SD = torch.empty(len(range(rank, size, ranks)), dimension)
     first, filled = 0, 0
     while first < size:
         # The last piece may not be short: torch draws fewer than 16 numbers in another way.

@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -95,6 +96,8 @@ class Found:
             example = slices[0][:1]
             mine: Tensor = example.new_empty(len(range(rank, total, ranks)), *example.shape[1:])
             for part, held in enumerate(slices):
+                if (part - rank) % math.gcd(count, ranks):
+                    continue  # none of its rows is asked for
                 for first in range(0, held.get_shape()[0], ROWS_AT_ONCE):
                     rows = held[first : first + ROWS_AT_ONCE]
                     place = torch.arange(first, first + len(rows)) * count + part
