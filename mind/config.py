@@ -142,9 +142,7 @@ class TrainingSection(Section):
                 "choose one that every rank gets an equal part of"
             )
         if self.shard_rows and self.warm_start:
-            raise ValueError(
-                f"shard_rows is {self.shard_rows} with warm_start, which divided tables lack; turn one off"
-            )
+            raise ValueError(f"shard_rows {self.shard_rows} with warm_start: divided tables start anew; turn one off")
         return self
 
 
