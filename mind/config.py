@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mind.operating import LogsSection, MaintenanceSection, ReportSection, ScheduleSection
+from mind.operating import LogsSection, MaintenanceSection, ReportSection, ScheduleSection, SparkSection
 from mind.recommending import GatesSection, ItemCfSection, PromotionSection, RetrievalSection
 from mind.sections import ConfigError, Count, Name, Positive, Scale, Section, Share, build, known_zone, read_toml
 
@@ -32,14 +32,6 @@ class LakeSection(Section):
     scratch: str = Field(min_length=1, description="folder of each node for copies of the tuples of a lake at s3://")
 
     _zone = field_validator("time_zone")(known_zone)
-
-
-class SparkSection(Section):
-    """How an application is started."""
-
-    properties_file: str = Field(description="file of Spark properties given to spark-submit")
-    driver_memory: str = Field(pattern=r"^\d+[mg]$", description="JVM heap of the driver, e.g. 2g")
-    one_application: bool = Field(description="hold one Spark application from a night's first step to its last")
 
 
 class IngestSection(Section):
@@ -134,16 +126,19 @@ class TrainingSection(Section):
     warm_start: bool = Field(
         description="start from the champion of an earlier night, where it fits; new items start among their like"
     )
+    shard_rows: Count = Field(description="least rows of a table whose rows are divided among the ranks; 0: none is")
     checkpoints: str = Field(min_length=1, description="folder that all ranks see; empty again after the training")
     checkpoint_steps: Positive = Field(description="steps between two checkpoints inside an epoch")
 
     @model_validator(mode="after")
-    def _batch_feeds_every_rank(self) -> TrainingSection:
+    def _fits_the_ranks(self) -> TrainingSection:
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size {self.batch_size} is not a multiple of processes {self.processes}; "
                 "choose one that every rank gets an equal part of"
             )
+        if self.shard_rows and self.warm_start:
+            raise ValueError(f"shard_rows {self.shard_rows} with warm_start: divided tables start anew; turn one off")
         return self
 
 

@@ -10,6 +10,14 @@ from pydantic import Field, model_validator
 from mind.sections import Count, Positive, Scale, Section
 
 
+class SparkSection(Section):
+    """How an application is started."""
+
+    properties_file: str = Field(description="file of Spark properties given to spark-submit")
+    driver_memory: str = Field(pattern=r"^\d+[mg]$", description="JVM heap of the driver, e.g. 2g")
+    one_application: bool = Field(description="hold one Spark application from a night's first step to its last")
+
+
 class MaintenanceSection(Section):
     """How long what was published stays within reach."""
 

@@ -2,7 +2,9 @@
 
 from mind.model.architecture import Architecture
 from mind.model.behaviour_time import AGE_BUCKETS
-from mind.model.embedding import FIRST_REAL, PADDING, UNKNOWN, ItemEmbedding, ProfileEmbedding
+from mind.model.codes import FIRST_REAL, PADDING, UNKNOWN
+from mind.model.divided import DividedTable, TableMaker, divided
+from mind.model.embedding import ItemEmbedding, ProfileEmbedding, whole_table
 from mind.model.files import ModelFileError, load, save
 from mind.model.growing import differences, start_from
 from mind.model.health import capsule_health, model_health
@@ -24,6 +26,7 @@ __all__ = [
     "SAMPLERS",
     "UNKNOWN",
     "Architecture",
+    "DividedTable",
     "Interests",
     "ItemEmbedding",
     "MaxMF",
@@ -31,11 +34,13 @@ __all__ = [
     "NegativeSampler",
     "Negatives",
     "ProfileEmbedding",
+    "TableMaker",
     "active_interests",
     "best_scores",
     "bounded_history",
     "capsule_health",
     "differences",
+    "divided",
     "farthest_start",
     "generator_for",
     "interest_count",
@@ -49,4 +54,5 @@ __all__ = [
     "save",
     "squash",
     "start_from",
+    "whole_table",
 ]

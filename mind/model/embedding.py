@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mind.model.codes import FIRST_REAL, PADDING
+from mind.model.divided import DividedTable, TableMaker
 from mind.model.rows import table_rows
 
-PADDING = 0
-UNKNOWN = 1
-FIRST_REAL = 2
 
-
-def _table(size: int, dimension: int, deviation: float, generator: torch.Generator) -> nn.Embedding:
+def whole_table(size: int, dimension: int, deviation: float, generator: torch.Generator) -> nn.Embedding:
+    """An untrained table that is all here: a `TableMaker`."""
     weight = torch.randn(size, dimension, generator=generator) * deviation
     # Row 0 must be zero for the sum over features; its gradient is dropped (`rows.py`), and a sparse gradient keeps
     # optimisers away from rows that a batch did not touch. Row 1 starts at zero: not in the paper.
@@ -29,8 +28,9 @@ def _table(size: int, dimension: int, deviation: float, generator: torch.Generat
 
 def _rows(table: nn.Module, codes: Tensor, distinct: bool = False) -> Tensor:
     """The table's rows for codes [...]: [..., D], with a gradient of a row for each distinct code."""
-    weight = table.get_parameter("weight")
-    return table_rows(weight, codes.reshape(-1).long(), distinct=distinct).view(*codes.shape, weight.shape[1])
+    code_M = codes.reshape(-1).long()
+    weight, place_M = table.seen(code_M) if isinstance(table, DividedTable) else (table.get_parameter("weight"), code_M)
+    return table_rows(weight, place_M, distinct=distinct).view(*codes.shape, weight.shape[1])
 
 
 def _check_range(codes: Tensor, sizes: Sequence[int], what: str) -> None:
@@ -64,6 +64,7 @@ class ItemEmbedding(nn.Module):
         dimension: D.
         scale: expected length at the start of e_i of an item with all its features (not in the paper).
         generator: source of the starting weights.
+        table: makes each feature's table.
 
     Raises:
         ValueError: the catalogue breaks one of these rules.
@@ -79,13 +80,14 @@ class ItemEmbedding(nn.Module):
         *,
         scale: float,
         generator: torch.Generator,
+        table: TableMaker = whole_table,
     ) -> None:
         super().__init__()
         self.sizes = tuple(feature_sizes)
         self._check_catalogue(item_features_VF)
         # A mean of F independent vectors is sqrt(F) times shorter than each of them.
         deviation = scale * math.sqrt(len(self.sizes) / dimension)
-        self.tables = nn.ModuleList(_table(size, dimension, deviation, generator) for size in self.sizes)
+        self.tables = nn.ModuleList(table(size, dimension, deviation, generator) for size in self.sizes)
         self.register_buffer("item_features_VF", item_features_VF.detach().to(torch.int32).clone())
 
     def forward(self, codes_F: Tensor, *, distinct: bool = False) -> Tensor:
@@ -151,14 +153,23 @@ class ProfileEmbedding(nn.Module):
         dimension: D.
         scale: expected length at the start of each feature's embedding.
         generator: source of the starting weights.
+        table: makes each feature's table.
     """
 
-    def __init__(self, sizes: Sequence[int], dimension: int, *, scale: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        dimension: int,
+        *,
+        scale: float,
+        generator: torch.Generator,
+        table: TableMaker = whole_table,
+    ) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
         self.width = len(self.sizes) * dimension
         deviation = scale / math.sqrt(dimension)
-        self.tables = nn.ModuleList(_table(size, dimension, deviation, generator) for size in self.sizes)
+        self.tables = nn.ModuleList(table(size, dimension, deviation, generator) for size in self.sizes)
 
     def forward(self, codes_BP: Tensor, like: Tensor) -> Tensor:
         """codes [B, P] -> p_u [B, P * D]; `like` gives type and device when P is 0."""

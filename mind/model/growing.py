@@ -6,7 +6,8 @@ Shapes: D dimension.
 import torch
 
 from mind.model.architecture import Architecture
-from mind.model.embedding import FIRST_REAL, ItemEmbedding
+from mind.model.codes import FIRST_REAL
+from mind.model.embedding import ItemEmbedding
 from mind.model.mind import MIND
 
 _MAY_GROW = ("feature_sizes", "profile_sizes")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mind.model.arithmetic import ORDER_FREE
 from mind.model.behaviour_time import packed
-from mind.model.embedding import FIRST_REAL
+from mind.model.codes import FIRST_REAL
 from mind.model.interests import Interests
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from mind.model.architecture import Architecture, Method, ScoredBy
 from mind.model.arithmetic import FAST, Arithmetic, unit
 from mind.model.behaviour_time import BehaviourTime, check_ages
-from mind.model.embedding import ItemEmbedding, ProfileEmbedding
+from mind.model.divided import TableMaker
+from mind.model.embedding import ItemEmbedding, ProfileEmbedding, whole_table
 from mind.model.head import Head
 from mind.model.inference import infer_interests, infer_items, real_items
 from mind.model.interests import Interests, best_scores, user_interests
@@ -28,9 +29,8 @@ from mind.model.routing_start import RoutingStart, farthest_start, normal_start
 class MIND(nn.Module):
     """Multi-interest network with dynamic routing (Li et al., CIKM 2019, arXiv 1904.08030).
 
-    Deviations from the paper: a hashed routing start (`routing_start.py`), a last layer without ReLU
-    (`head.py`), softmax(p x) for softmax(pow(x, p)) (`label_attention.py`), cosine with temperature by
-    default.
+    Deviations from the paper: a hashed routing start (`routing_start.py`), a last layer without ReLU (`head.py`),
+    softmax(p x) for softmax(pow(x, p)) (`label_attention.py`), cosine with temperature by default.
 
     Args:
         item_features_VF: feature codes of each dense item index; column 0 is the index, row 0 padding.
@@ -42,30 +42,28 @@ class MIND(nn.Module):
         adaptive_interests: K'_u by eq (9); otherwise K for everybody.
         routing_iterations: r.
         routing_start: "normal" or "farthest", see `routing_start.py`.
-        sigma: standard deviation of the normal start.
-        start_scale: logit per unit of cosine of the farthest start.
+        sigma, start_scale: standard deviation of the normal start; logit per unit of cosine of the farthest start.
         hidden_sizes: widths of the head's ReLU layers.
         attention_power: p of label-aware attention; inf is hard.
         normalise: interests and items have length 1 (training and serving), so that scores are cosines.
         temperature: scores are divided by it in the loss.
-        negatives_scored_by: "chosen": by the vector that label-aware attention made for the positive (the
-            paper); "best": by the best active interest, as serving does (not in the paper).
+        negatives_scored_by: "chosen": by the vector that label-aware attention made for the positive (the paper);
+            "best": by the best active interest, as serving does (not in the paper).
         log_q_correction: use the negatives' expected counts.
-        embedding_scale: expected length of e_i at the start (not in the paper). Short, so that Adam's steps
-            soon turn it: cosines learn at a rate relative to it.
-        mapping_scale: S starts as this multiple of the identity (not in the paper). Agreement u_j . S e_i is
-            at most |S e_i|; below about 1 routing hardly moves. The default starts there and training adds.
+        embedding_scale: expected length of e_i at the start (not in the paper): short, so that Adam soon turns it.
+        mapping_scale: S starts as this multiple of the identity (not in the paper). Agreement u_j . S e_i is at most
+            |S e_i|; below about 1 routing hardly moves. The default starts there and training adds.
         seed: of the starting weights; torch's global generator is left alone.
-        method: "mind", or "youtube_dnn" (Covington et al., RecSys 2016, as the paper compares with it): the one vector
-            of a user comes from the mean of its mapped behaviours; embedding, head, loss and serving are the same.
+        method: "mind", or "youtube_dnn" (Covington et al., RecSys 2016, as the paper compares with it): one vector a
+            user, from the mean of its mapped behaviours; embedding, head, loss and serving are the same.
         recency: behaviours carry a learned weight and vector of their place, see `recency.py` (not in the paper).
-        context: the head also sees the weighted mean of all mapped behaviours (not in the paper): an interest then
-            knows what else the user does.
+        context: the head also sees the weighted mean of all mapped behaviours (not in the paper).
         residual: see `head.py` (not in the paper).
         dropout: share of the entries of a batch's behaviour vectors that training leaves out (not in the paper).
         decorrelation: weight, in the loss, of the mean squared cosine between a user's interests (not in the paper).
         behaviour_time: behaviours carry a learned weight and vector of their age, see `behaviour_time.py` (the paper's
             future work); whatever takes a history then takes their ages too, age_BL.
+        table: makes the tables (`divided.py`).
 
     Raises:
         ValueError: an argument that cannot work, with its value, the rule and the remedy.
@@ -101,15 +99,18 @@ class MIND(nn.Module):
         dropout: float = 0.0,
         decorrelation: float = 0.0,
         behaviour_time: bool = False,
+        table: TableMaker = whole_table,
     ) -> None:
-        arguments = locals()  # the architecture has a field for each but the catalogue's codes
+        arguments = locals()  # the architecture has a field for each but the catalogue's codes and the tables' maker
         super().__init__()
         self.architecture = Architecture(**{name: arguments[name] for name in Architecture.__dataclass_fields__})
         generator = torch.Generator().manual_seed(seed)
         self.item_embedding = ItemEmbedding(
-            item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator
+            item_features_VF, feature_sizes, dimension, scale=embedding_scale, generator=generator, table=table
         )
-        self.profile_embedding = ProfileEmbedding(profile_sizes, dimension, scale=embedding_scale, generator=generator)
+        self.profile_embedding = ProfileEmbedding(
+            profile_sizes, dimension, scale=embedding_scale, generator=generator, table=table
+        )
         self.mapping_DD = nn.Parameter(mapping_scale * torch.eye(dimension))
         beside = self.profile_embedding.width + (dimension if context else 0)
         self.head = Head(dimension, beside, hidden_sizes, residual, generator=generator)
@@ -146,9 +147,8 @@ class MIND(nn.Module):
             age_BL: bucket of each behaviour's age, 1 to AGE_BUCKETS, any whole type; needed with behaviour_time alone.
             next_BE: item indexes of a row's further targets, 0 for none; its loss is the mean over all its targets.
         """
-        return training_losses(
-            self, history_BL, profile_BP, target_BF, negatives_N, log_expected_N, salt, age_BL, next_BE
-        )
+        given = history_BL, profile_BP, target_BF, negatives_N, log_expected_N
+        return training_losses(self, *given, salt, age_BL, next_BE)
 
     def interests(
         self,

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mind.model.embedding import FIRST_REAL
+from mind.model.codes import FIRST_REAL
 
 SamplerKind = Literal["uniform", "log_uniform", "in_batch", "mixed"]
 SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "log_uniform", "in_batch", "mixed")

@@ -66,9 +66,14 @@ class Adam:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on beside the parameters. Not copies."""
-        named = {f"table {place}": moments for place, moments in enumerate(self._moments_V2D)}
+        named = {self.table_name(place): moments for place, moments in enumerate(self._moments_V2D)}
         named |= {f"dense {place}": moments for place, moments in enumerate(self._moments)}
         return named | {"step": torch.tensor(self._step)}
+
+    @staticmethod
+    def table_name(place: int) -> str:
+        """What the moments of a table are called in the state, a row for each of the table's."""
+        return f"table {place}"
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`.

@@ -15,15 +15,18 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -31,6 +34,11 @@ log = logging.getLogger("mind")
 
 FORMAT = 1
 STEP, EPOCH = "step", "epoch"
+ROWS_AT_ONCE = 1 << 16
+"""Rows of a divided table that are read at a time."""
+NUMBERS_AT_ONCE = 1 << 24
+NO_NUMBER = "step %d: a weight is no number; the last good checkpoint is kept"
+DAMAGED = "checkpoint %s is missing or damaged; an older one is used, or none"
 
 
 @dataclass(kw_only=True)
@@ -50,13 +58,73 @@ class Position:
     """Metrics of the epochs that are done."""
 
 
+class Part(NamedTuple):
+    """A file of one rank's rows of the divided tables, and its checksum."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A checkpoint: where it stands, and its tensors, of which each rank may take its rows alone."""
+
+    kind: str
+    position: Position
+    tensors: dict[str, Tensor]
+    """Those that every rank held."""
+    parts: tuple[Path, ...] = ()
+    """Files of the others, by rank: row i is in part i % parts, at i // parts."""
+    sums: tuple[str, ...] = ()
+    """Checksums of the parts."""
+
+    def names(self) -> set[str]:
+        """All tensors."""
+        if not self.parts:
+            return set(self.tensors)
+        with safe_open(self.parts[0], "pt") as file:
+            return self.tensors.keys() | set(file.keys())
+
+    def rows(self, name: str, rank: int = 0, ranks: int = 1) -> Tensor:
+        """Rows rank, rank + ranks, rank + 2 ranks ... of a tensor, whoever held them; all of it by default."""
+        if name in self.tensors:
+            return self.tensors[name] if ranks == 1 else self.tensors[name][rank::ranks].contiguous()
+        count = len(self.parts)
+        with ExitStack() as stack:
+            slices = [stack.enter_context(safe_open(part, "pt")).get_slice(name) for part in self.parts]
+            total = sum(each.get_shape()[0] for each in slices)
+            example = slices[0][:1]
+            mine: Tensor = example.new_empty(len(range(rank, total, ranks)), *example.shape[1:])
+            for part, held in enumerate(slices):
+                if (part - rank) % math.gcd(count, ranks):
+                    continue  # none of its rows is asked for
+                for first in range(0, held.get_shape()[0], ROWS_AT_ONCE):
+                    rows = held[first : first + ROWS_AT_ONCE]
+                    place = torch.arange(first, first + len(rows)) * count + part
+                    asked = place % ranks == rank
+                    mine[place[asked] // ranks] = rows[asked]
+            return mine
+
+    def damaged(self, rank: int, ranks: int) -> list[Path]:
+        """Of this rank's share of the parts, those that are missing or not as they were written."""
+        share = list(zip(self.parts, self.sums, strict=True))[rank::ranks]
+        return [part for part, expected in share if not part.exists() or _checksum(part) != expected]
+
+
 class Checkpoints:
     """The checkpoints in a folder, which is made when the first is saved. One process writes, any may read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, kind: str, position: Position, tensors: Mapping[str, Tensor], ranks: int) -> None:
+    def save(
+        self,
+        kind: str,
+        position: Position,
+        tensors: Mapping[str, Tensor],
+        ranks: int,
+        parts: Sequence[Part] = (),
+    ) -> None:
         """Replace the checkpoint of this kind. One with a weight that is no number is not saved: the last good one
         stays.
 
@@ -65,9 +133,10 @@ class Checkpoints:
             position: where the training stands.
             tensors: everything else that the next step depends on.
             ranks: how many share the order of rows.
+            parts: what `save_part` gave on each rank, by rank; none where no table is divided.
         """
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            log.warning("step %d: a weight is no number; the last good checkpoint is kept", position.steps_before)
+        if not finite(tensors):
+            log.warning(NO_NUMBER, position.steps_before)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         data = _whole(self.folder, lambda path: save_file(dict(tensors), path))
@@ -75,28 +144,50 @@ class Checkpoints:
         named = self.folder / f"{kind}-{checksum[:16]}.safetensors"
         os.replace(data, named)
         facts = {"format": FORMAT, "ranks": ranks, "position": dataclasses.asdict(position)}
-        text = json.dumps(facts | {"file": named.name, "sha256": checksum}, allow_nan=False)
+        facts |= {"file": named.name, "sha256": checksum}
+        if parts:
+            facts["parts"] = [part._asdict() for part in parts]
+        text = json.dumps(facts, allow_nan=False)
         os.replace(_whole(self.folder, lambda path: path.write_text(text)), self.folder / f"{kind}.json")
         _sync(self.folder)
         for old in self.folder.glob(f"{kind}-*.safetensors"):
-            if old != named:
+            if old.name not in (named.name, *(part.file for part in parts)):
                 old.unlink(missing_ok=True)
 
-    def newest(self, ranks: int) -> tuple[Position, dict[str, Tensor]] | None:
+    def save_part(self, kind: str, rank: int, tensors: Mapping[str, Tensor]) -> Part:
+        """Write one rank's rows of divided tables. They count once `save` has named them."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = _whole(self.folder, lambda path: save_file(dict(tensors), path))
+        checksum = _checksum(data)
+        part = Part(part_name(kind, rank, checksum), checksum)
+        os.replace(data, self.folder / part.file)
+        _sync(self.folder)
+        return part
+
+    def newest(self, ranks: int, without: Collection[str] = ()) -> Found | None:
         """The checkpoint that a training of so many ranks goes on from; None where there is none.
 
-        A damaged one is named in the log and passed over.
+        A damaged one is named in the log and passed over, as are those of the kinds `without`. Files of ranks are not
+        looked at: see `Found.damaged`.
         """
         # Of the same step that of the epoch knows more: it was measured.
-        found = [facts for facts in map(self._facts, (EPOCH, STEP)) if facts and _fits(facts, ranks)]
-        for facts in sorted(found, key=lambda facts: -int(facts["position"]["steps_before"])):
+        held = {kind: self._facts(kind) for kind in (EPOCH, STEP) if kind not in without}
+        found = [(kind, facts) for kind, facts in held.items() if facts and _fits(facts, ranks)]
+        for kind, facts in sorted(found, key=lambda each: -int(each[1]["position"]["steps_before"])):
             path = self.folder / facts["file"]
             try:
                 if _checksum(path) == facts["sha256"]:
-                    return Position(**facts["position"]), load_file(path)
+                    parts = [Part(**part) for part in facts.get("parts", [])]
+                    return Found(
+                        kind=kind,
+                        position=Position(**facts["position"]),
+                        tensors=load_file(path),
+                        parts=tuple(self.folder / part.file for part in parts),
+                        sums=tuple(part.sha256 for part in parts),
+                    )
             except FileNotFoundError:
                 pass
-            log.warning("checkpoint %s is missing or damaged; an older one is used, or none", path)
+            log.warning(DAMAGED, path)
         return None
 
     def remove(self) -> None:
@@ -113,6 +204,18 @@ class Checkpoints:
             log.warning("checkpoint %s is no JSON; an older one is used, or none", path)
             return None
         return facts if facts["format"] == FORMAT else None
+
+
+def part_name(kind: str, rank: int, checksum: str) -> str:
+    """The file of a rank's rows."""
+    return f"{kind}-part-{rank}-{checksum[:16]}.safetensors"
+
+
+def finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether all are numbers."""
+    # In pieces: the answer of a whole tensor takes more memory than the tensor.
+    pieces = (piece for tensor in tensors.values() for piece in torch.split(tensor.reshape(-1), NUMBERS_AT_ONCE))
+    return all(bool(torch.isfinite(piece).all()) for piece in pieces)
 
 
 def _fits(facts: Mapping[str, Any], ranks: int) -> bool:

@@ -69,6 +69,34 @@ class Ranks:
         dist.all_gather(parts, mine)
         return torch.cat(parts)
 
+    def exchanged(
+        self, values_M: Tensor, counts: Sequence[int], received: Sequence[int] | None = None
+    ) -> tuple[Tensor, list[int]]:
+        """What the other ranks have for this one, in rank order, and how many rows are of each.
+
+        Args:
+            values_M: rows for rank 0, then those for rank 1 and so on; any further dimensions, the same on all ranks.
+            counts: rows for each rank.
+            received: rows from each rank, where they are known.
+        """
+        if self.count == 1:
+            return values_M, list(counts)
+        if received is None:
+            asked = torch.empty(self.count, dtype=torch.int64)
+            dist.all_to_all_single(asked, torch.tensor(counts))
+            received = asked.tolist()
+        found_M = values_M.new_empty(sum(received), *values_M.shape[1:])
+        dist.all_to_all_single(found_M, values_M.contiguous(), list(received), list(counts))
+        return found_M, list(received)
+
+    def every(self, value: bytes) -> list[bytes]:
+        """The values of all ranks, in rank order; all of one length."""
+        if self.count == 1:
+            return [value]
+        parts = [torch.zeros(len(value), dtype=torch.uint8) for _ in range(self.count)]
+        dist.all_gather(parts, torch.frombuffer(bytearray(value), dtype=torch.uint8))
+        return [bytes(part.tolist()) for part in parts]
+
     def sum_gradients(self, tables: Sequence[nn.Parameter], dense: Sequence[nn.Parameter]) -> None:
         """Replace every gradient by its sum over ranks, the same bits on all of them.
 
@@ -85,6 +113,8 @@ class Ranks:
         dist.all_reduce(flat)
         for parameter, part in zip(dense, torch.split(flat, [parameter.numel() for parameter in dense]), strict=True):
             parameter.grad = part.view_as(parameter)
+        if not tables:
+            return
         starts = [0, *itertools.accumulate(len(table) for table in tables)]
         parts = [touched(_gradient(table)) for table in tables]
         row_M = torch.cat([rows + start for (rows, _), start in zip(parts, starts, strict=False)])

@@ -44,17 +44,20 @@ ELSEWHERE = {"checkpoints", "checkpoint_steps", "batches_ahead"}
 """Keys of [training] that do not change what is learned."""
 SPREAD = {"processes", "threads_per_process"}
 """Keys that change only in which order the same sums are made."""
+LATER = {"shard_rows": 0}
+"""Keys that there were not always, left out at this value: a version from before them is found again."""
 
 
 def training_key(manifest: Manifest, model: ModelSection, training: TrainingSection, start: int) -> str:
     """What a model is made from: equal keys, equal weights. `start` is the number of the version that it goes on
     from, 0 for none."""
-    return _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE), start)
+    later = {key for key, value in LATER.items() if getattr(training, key) == value}
+    return _digest(manifest, model, training.model_dump_json(exclude=ELSEWHERE | later), start)
 
 
 def checkpoint_folder(manifest: Manifest, model: ModelSection, training: TrainingSection, start: int) -> Path:
-    """Where the checkpoints of a training lie, by any number of ranks."""
-    settings = training.model_dump_json(exclude=ELSEWHERE | SPREAD)
+    """Where the checkpoints of a training lie, by any number of ranks, with divided tables and without."""
+    settings = training.model_dump_json(exclude=ELSEWHERE | SPREAD | LATER.keys())
     return Path(training.checkpoints) / _digest(manifest, model, settings, start)
 
 

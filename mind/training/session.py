@@ -16,6 +16,7 @@ from mind.tracking.lineage import code_and_environment, data_and_protocol
 from mind.tracking.registry import CHALLENGER, TRAINING_KEY, Registry
 from mind.training.checkpoint import Checkpoints
 from mind.training.distributed import ranks
+from mind.training.divided_tables import table_maker
 from mind.training.night import checkpoint_folder, training_key
 from mind.training.trainer import Metrics, Night, Trainer, architecture_of, build_model
 from mind.training.warm_start import Start, start_of
@@ -52,7 +53,7 @@ def train_and_register(
                     held.number,
                 )
             return
-        network = build_model(model, night, training.seed)
+        network = build_model(model, night, training.seed, table_maker(training.shard_rows, group))
         start.give(network, group)
         trainer = Trainer(night, network, training, evaluation, group, checkpoints)
         if not group.leads:
@@ -72,6 +73,8 @@ def train_and_register(
             f"{night.manifest.items - 2:,}",
             group.count,
         )
+        if training.shard_rows:
+            log.info("%d of the tables are divided among the ranks", trainer.divided_tables)
         with registry.run(f"train {ds}", params, tags) as run_id:
             registry.add_json(run_id, "configuration.json", settings)
             best = trainer.run(lambda epoch, metrics: _report(registry, run_id, training, epoch, metrics, evaluation))

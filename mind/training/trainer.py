@@ -17,11 +17,13 @@ from torch import Tensor
 
 from mind.config import EvaluationSection, ModelSection, TrainingSection
 from mind.errors import BrokenPromise
-from mind.model import MIND, Architecture, NegativeSampler, generator_for
+from mind.model import MIND, Architecture, NegativeSampler, TableMaker, generator_for, whole_table
 from mind.tables.manifest import Manifest
 from mind.training.adam import Adam
 from mind.training.checkpoint import EPOCH, STEP, Checkpoints, Position
 from mind.training.distributed import Ranks
+from mind.training.divided_checkpoint import newest_of_all, save_divided
+from mind.training.divided_tables import DividedTables, LookedUp
 from mind.training.loader import Batch, TupleLoader
 from mind.training.prefetch import ahead
 from mind.training.validation import Validation
@@ -57,15 +59,16 @@ def architecture_of(section: ModelSection, manifest: Manifest, seed: int) -> Arc
     )
 
 
-def build_model(section: ModelSection, night: Night, seed: int) -> MIND:
-    """An untrained model for the night's vocabulary."""
+def build_model(section: ModelSection, night: Night, seed: int, table: TableMaker = whole_table) -> MIND:
+    """An untrained model for the night's vocabulary; `table` makes its tables."""
     given = architecture_of(section, night.manifest, seed)
     arguments = {field.name: getattr(given, field.name) for field in fields(given)}
-    return MIND(item_features_VF=night.item_codes_VF, **arguments)
+    return MIND(item_features_VF=night.item_codes_VF, table=table, **arguments)
 
 
 class Trainer:
-    """One training on one rank. `run` gives the metrics of each epoch and leaves the best weights in `model`."""
+    """One training on one rank. `run` gives the metrics of each epoch and leaves the best weights in `model`; where its
+    tables are divided, the leader's is whole then and those of the others are not."""
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Trainer:
     ) -> None:
         self.model, self._ranks, self._training, self._evaluation = model, ranks, training, evaluation
         self._night, self._checkpoints = night, checkpoints
+        self._tables = DividedTables(model, ranks)
         self._optimiser = Adam(model.sparse_parameters(), model.dense_parameters(), training.learning_rate)
         self._sampler = NegativeSampler(training.sampler, night.manifest.items, night.counts_V)
         self._loader = TupleLoader(
@@ -92,6 +96,11 @@ class Trainer:
         self._at = Position()
         self._best: dict[str, Tensor] = {}
 
+    @property
+    def divided_tables(self) -> int:
+        """How many tables are divided among the ranks."""
+        return len(self._tables.parameters)
+
     def run(self, on_epoch: Callable[[int, Metrics], None]) -> int:
         """Train from the newest checkpoint, or from the start; return the best epoch (from 1).
 
@@ -103,7 +112,7 @@ class Trainer:
             BrokenPromise: the ranks together read other rows than the manifest has, or see other checkpoints.
             Diverged: the loss became infinite or no number, on any rank.
         """
-        validation = Validation(self._night.manifest, self.model, self._evaluation, self._ranks)
+        validation = Validation(self._night.manifest, self.model, self._evaluation, self._ranks, self._tables)
         self._resume()
         for epoch, metrics in enumerate(self._at.epochs, start=1):
             on_epoch(epoch, metrics)
@@ -112,6 +121,7 @@ class Trainer:
             self._end_epoch(metrics | validation.metrics())
             on_epoch(self._at.epoch - 1, self._at.epochs[-1])
         self._load(self._best)
+        self._tables.gather()
         return self._at.best_epoch
 
     def _end_epoch(self, metrics: Metrics) -> None:
@@ -129,8 +139,8 @@ class Trainer:
                 parameter.copy_(weights[name])
 
     def _save(self, kind: str) -> None:
-        """The leader writes for all: every rank holds the same bits."""
-        if self._checkpoints is None or not self._ranks.leads:
+        """The leader writes what every rank holds, the same bits on all; each rank its own rows of divided tables."""
+        if self._checkpoints is None:
             return
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": dict(self.model.named_parameters()),
@@ -138,31 +148,39 @@ class Trainer:
             "optimiser": self._optimiser.state(),
         }
         tensors = {f"{part}.{name}": value.detach() for part, held in parts.items() for name, value in held.items()}
-        self._checkpoints.save(kind, self._at, tensors, self._ranks.count)
+        if self._tables:
+            save_divided(self._checkpoints, kind, self._at, tensors, self._ranks, self._divided_names())
+        elif self._ranks.leads:
+            self._checkpoints.save(kind, self._at, tensors, self._ranks.count)
 
     def _resume(self) -> None:
         if self._checkpoints is None:
             return
-        found = self._checkpoints.newest(self._ranks.count)
-        steps = found[0].steps_before if found else -1
-        # Also the moment from which the leader may replace what the others have read.
-        if self._ranks.of_leader(steps) != steps:
-            raise BrokenPromise(
-                f"rank {self._ranks.rank} sees another checkpoint in {self._checkpoints.folder} than rank 0; let "
-                "training.checkpoints be a folder that all nodes share"
-            )
+        found = newest_of_all(self._checkpoints, self._ranks)
         if found is None:
             return
-        self._at, tensors = found
+        self._at = found.position
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
-        for name, value in tensors.items():
+        divided = self._divided_names()
+        for name in found.names():
             part, _, rest = name.partition(".")
-            parts[part][rest] = value
+            parts[part][rest] = (
+                found.rows(name, self._ranks.rank, self._ranks.count) if name in divided else found.rows(name)
+            )
         self._load(parts["model"])
         self._best = parts["best"]
         self._optimiser.restore(parts["optimiser"])
         if self._ranks.leads:
             log.info("going on from the checkpoint of epoch %d, step %d", self._at.epoch, self._at.step)
+
+    def _divided_names(self) -> set[str]:
+        """Of the tensors of a checkpoint, those of which this rank holds some rows."""
+        divided = self._tables.parameters
+        names = {name for name, value in self.model.named_parameters() if id(value) in divided}
+        tables = [place for place, table in enumerate(self.model.sparse_parameters()) if id(table) in divided]
+        return {f"{part}.{name}" for part in ("model", "best") for name in names} | {
+            f"optimiser.{Adam.table_name(place)}" for place in tables
+        }
 
     def _epoch(self) -> Metrics:
         """The rest of the epoch that the training stands in."""
@@ -194,7 +212,8 @@ class Trainer:
         loss_B = self._losses(batch)
         # Gradients are summed over ranks, so this is the mean over the rows of all of them.
         torch.autograd.backward(loss_B.sum() / batch.global_rows)
-        self._ranks.sum_gradients(self.model.sparse_parameters(), self.model.dense_parameters())
+        self._ranks.sum_gradients(self._tables.whole(), self.model.dense_parameters())
+        self._tables.return_gradients()
         loss, rows = self._ranks.total([float(loss_B.detach().sum()), len(loss_B)])
         if not math.isfinite(loss):
             raise Diverged(
@@ -212,14 +231,20 @@ class Trainer:
         targets = self._ranks.gathered(target_BF[:, 0], per_rank) if in_batch else None
         generator = generator_for(self._training.seed, self._at.epoch, self._at.step)
         drawn = self._sampler.draw(self._training.negatives, generator, targets)
+        history_BL, profile_BP = torch.from_numpy(batch.history_BL), torch.from_numpy(batch.profile_BP)
+        next_BE = None if batch.next_BE is None else torch.from_numpy(batch.next_BE)
+        if self._tables:
+            items = [history_BL.reshape(-1), target_BF[:, 0], drawn.items_N]
+            items += [] if next_BE is None else [next_BE.reshape(-1)]
+            self._tables.bring(LookedUp(torch.cat(items), profile_BP, target_BF))
         losses: Tensor = self.model(
-            torch.from_numpy(batch.history_BL),
-            torch.from_numpy(batch.profile_BP),
+            history_BL,
+            profile_BP,
             target_BF,
             drawn.items_N,
             drawn.log_expected_N,
             self._at.steps_before,
             age_BL=None if batch.age_BL is None else torch.from_numpy(batch.age_BL),
-            next_BE=None if batch.next_BE is None else torch.from_numpy(batch.next_BE),
+            next_BE=next_BE,
         )
         return losses

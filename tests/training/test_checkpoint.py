@@ -146,8 +146,8 @@ def test_another_number_of_ranks_goes_on_after_the_last_whole_epoch(tmp_path: Pa
     for ranks, step, value in ((2, 1, 0.0), (1, 0, 1.0), (4, 0, 1.0)):
         found = held.newest(ranks)
         assert found is not None
-        assert (found[0].epoch, found[0].step) == (2, step)
-        assert found[1]["model.x"].tolist() == [value] * 2
+        assert (found.position.epoch, found.position.step) == (2, step)
+        assert found.tensors["model.x"].tolist() == [value] * 2
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(
@@ -160,7 +160,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(
     newer.write_bytes(newer.read_bytes()[:-1] + b"x")
     found = held.newest(1)
     assert found is not None
-    assert found[0].step == 0
+    assert found.position.step == 0
     assert str(newer) in caplog.text
     (tmp_path / "epoch.json").write_text('{"format"')
     assert held.newest(1) is None
@@ -183,7 +183,7 @@ def test_weights_that_are_no_numbers_do_not_replace_good_ones(tmp_path: Path) ->
     held.save(STEP, Position(step=2, steps_before=2), {"model.x": torch.tensor([1.0, float("nan")])}, ranks=1)
     found = held.newest(1)
     assert found is not None
-    assert found[0].step == 1
+    assert found.position.step == 1
 
 
 def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, night: Night, tmp_path: Path) -> None:
@@ -191,11 +191,11 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(folder: Path, 
     with pytest.raises(Diverged, match="last good checkpoint is kept"):
         train(night, config, Checkpoints(tmp_path))
     found = Checkpoints(tmp_path).newest(1)
-    assert found is None or all(bool(torch.isfinite(value).all()) for value in found[1].values())
+    assert found is None or all(bool(torch.isfinite(value).all()) for value in found.tensors.values())
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    overrides = ["training.checkpoint_steps=1", "training.epochs=12"]
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    overrides = ["training.checkpoint_steps=1", "training.epochs=12", *more]
     words = command(["train"], DS, [folder / "night.toml"], overrides)
     return subprocess.Popen(
         words, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -209,8 +209,12 @@ def ranks_of(launcher: int) -> list[int]:
     return sorted((child for child, rank in rank_of.items() if rank), key=lambda child: rank_of[child])
 
 
+# With tables divided among the ranks the unbroken training is still the one whose ranks hold all of them.
 @pytest.mark.slow
-def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize("disturbed_with", [(), ("training.shard_rows=1",)], ids=["whole", "divided"])
+def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(
+    tmp_path: Path, disturbed_with: tuple[str, ...]
+) -> None:
     folders = []
     for name in ("calm", "disturbed"):
         folder = tmp_path / name
@@ -221,7 +225,7 @@ def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path:
     printed, _ = (done := start(calm)).communicate()
     assert done.returncode == 0, printed
     for rank in (1, 0):
-        running = start(disturbed)
+        running = start(disturbed, *disturbed_with)
         before = set((disturbed / "checkpoints").rglob("step-*"))
         while running.poll() is None and set((disturbed / "checkpoints").rglob("step-*")) <= before:
             time.sleep(0.02)
@@ -229,7 +233,7 @@ def test_kill_9_of_any_rank_and_a_new_start_give_the_unbroken_training(tmp_path:
         os.kill(ranks_of(running.pid)[rank], signal.SIGKILL)
         printed, _ = running.communicate()
         assert running.returncode != 0
-    printed, _ = (done := start(disturbed)).communicate()
+    printed, _ = (done := start(disturbed, *disturbed_with)).communicate()
     assert done.returncode == 0, printed
     assert "going on from the checkpoint of epoch" in printed
     assert outcome(disturbed) == outcome(calm)
