@@ -31,7 +31,7 @@ from tests.training.small_night import DS, write_night
 from tests.training.train_divided import DIVIDED, KINDS, Training
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPT = Path(__file__).with_name("train_divided.py")
+SCRIPT = "tests.training.train_divided"
 ALONE = Ranks(0, 1)
 
 
@@ -49,8 +49,10 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 
 def launch(folder: Path, out: Path, mode: str, ranks: int = 2) -> None:
-    words = ["torchrun", "--standalone", f"--nproc-per-node={ranks}", str(SCRIPT), str(folder), DS.isoformat()]
-    done = subprocess.run([*words, str(out), mode], env=environment(), cwd=ROOT, capture_output=True, check=False)
+    words = ["torchrun", "--standalone", f"--nproc-per-node={ranks}", "-m", SCRIPT, str(folder)]
+    done = subprocess.run(
+        [*words, DS.isoformat(), str(out), mode], env=environment(), cwd=ROOT, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
 
 

@@ -1,6 +1,6 @@
 """Started by torchrun, one process a rank: trains with divided tables and with whole ones, and writes down both.
 
-torchrun --nproc-per-node=N train_divided.py NIGHT_FOLDER DS OUT_FOLDER train|go_on
+torchrun --nproc-per-node=N -m tests.training.train_divided NIGHT_FOLDER DS OUT_FOLDER train|go_on
 """
 
 from __future__ import annotations
