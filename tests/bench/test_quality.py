@@ -48,6 +48,20 @@ def test_the_last_item_is_held_out_and_the_one_before_it_validates() -> None:
     np.testing.assert_array_equal(data.before(place[:1], 50)[0, : place[0]], data.items_N[: place[0]])
 
 
+def test_next_targets_are_training_targets_of_the_same_user() -> None:
+    data = log()
+    place = data.positions("train")
+    trained = set(place.tolist())
+    for at, row in zip(place.tolist(), data.after(place, 3).tolist(), strict=True):
+        follow = [data.items_N[at + step] for step in (1, 2, 3) if at + step in trained]
+        same = [
+            item
+            for step, item in enumerate(follow, 1)
+            if data.user_of(np.array(at + step)) == data.user_of(np.array(at))
+        ]
+        assert row == same + [0] * (3 - len(same))
+
+
 @pytest.mark.parametrize("method", ["mind_k", "max_mf"])
 def test_ranks_are_those_of_the_evaluator(method: str) -> None:
     data = log()

@@ -59,6 +59,12 @@ class Sequences:
         at = first[:, None] + np.arange(length)
         return np.where(at < place[:, None], self.items_N[np.minimum(at, len(self.items_N) - 1)], 0)
 
+    def after(self, place: Array, count: int) -> Array:
+        """The next `count` training targets after each place, [., count], padded with 0 at the end."""
+        trained = self.starts[self.user_of(place) + 1] - 2
+        at = place[:, None] + 1 + np.arange(count)
+        return np.where(at < trained[:, None], self.items_N[np.minimum(at, len(self.items_N) - 1)], 0)
+
 
 def read(name: str, cache: Path) -> Sequences:
     """A log from its arrays in `cache`, made from the raw files when they are not there.

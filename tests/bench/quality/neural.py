@@ -1,6 +1,7 @@
 """Methods that learn by gradients, all in the same way: same loss, negatives, optimiser, batches, epochs, stopping.
 
-Shapes: B rows, L history length, F item features, P profile features, N negatives, V catalogue rows, M items.
+Shapes: B rows, L history length, F item features, P profile features, N negatives, V catalogue rows, M items, E next
+targets.
 """
 
 from __future__ import annotations
@@ -25,18 +26,22 @@ PATIENCE = 3
 class Rows:
     """Targets of a split with all that a method may know of them, on the device."""
 
-    def __init__(self, log: Sequences, place: Array, length: int, device: str) -> None:
+    def __init__(self, log: Sequences, place: Array, length: int, device: str, next_targets: int = 1) -> None:
         def put(values: Array) -> Tensor:
             return torch.from_numpy(values.astype(np.int32)).to(device)
 
         self.user, self.history = put(log.user_of(place)), put(log.before(place, length))
         self.profile, self.target = put(log.profile_UP[log.user_of(place)]), put(log.item_codes_VF[log.items_N[place]])
+        self.after_BE = put(log.after(place, next_targets - 1))
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, row_B: Tensor | slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.user[row_B].long(), self.history[row_B], self.profile[row_B], self.target[row_B]
+    def take(self, row_B: Tensor | slice) -> tuple[Tensor, ...]:
+        """User, history, profile, target and next targets."""
+        return self.user[row_B].long(), *(
+            held[row_B] for held in (self.history, self.profile, self.target, self.after_BE)
+        )
 
 
 class Method(Protocol):
@@ -62,8 +67,9 @@ class FromBehaviours:
         )
 
     def losses(self, rows: tuple[Tensor, ...], negatives_N: Tensor, log_expected_N: Tensor, salt: int) -> Tensor:
-        _, history, profile, target = rows
-        losses_B: Tensor = self.net(history, profile, target, negatives_N, log_expected_N, salt)
+        _, history, profile, target, after_BE = rows
+        more = {"next_BE": after_BE} if after_BE.shape[1] else {}
+        losses_B: Tensor = self.net(history, profile, target, negatives_N, log_expected_N, salt, **more)
         return losses_B
 
     def interests(self, rows: tuple[Tensor, ...]) -> Interests:
@@ -99,7 +105,7 @@ def train(
     """Train until validation stops rising; the best epoch (whose weights are kept) and each epoch's validation, the sum
     of Recall@20 and @50."""
     net: Any = method.net.to(device)
-    rows = Rows(log, log.positions("train"), length, device)
+    rows = Rows(log, log.positions("train"), length, device, training.get("next_targets", 1))
     optimiser = Adam(net.sparse_parameters(), net.dense_parameters(), training["learning_rate"])
     sampler = NegativeSampler("uniform", log.catalogue + 2)
     best, kept, curve, salt = 0, {}, [], 0

@@ -35,7 +35,7 @@ NEURAL: dict[str, dict[str, Any]] = {
     "mind_1": {"interests": 1},
     "mind_k": {},
 }
-# What was taken from the winner, one at a time; `--ablation` runs these too.
+# What was taken from the winner or changed in it, one at a time; `--ablation` runs these too.
 ABLATION: dict[str, dict[str, Any]] = {
     "mind_k_no_recency": {"recency": False},
     "mind_k_no_context": {"context": False},
@@ -50,6 +50,9 @@ ABLATION: dict[str, dict[str, Any]] = {
     "mind_k_all_interests": {"adaptive_interests": False},
     "mind_k_temperature_07": {"temperature": 0.07},
     "mind_k_paper": {"paper": True},
+    # MIND-K's setting with something added, and its rival with the same.
+    "mind_k_next_3": {"next_targets": 3},
+    "youtube_dnn_next_3": {"method": "youtube_dnn", "interests": 1, "next_targets": 3},
 }
 # Found on validation with MIND-K; the same for every method that learns by gradients.
 OF_LOG: dict[str, dict[str, Any]] = {
@@ -68,10 +71,12 @@ def settings(log: str, method: str, quick: bool) -> tuple[dict[str, Any], dict[s
     change = dict((NEURAL | ABLATION).get(method, {}))
     if change.pop("paper", False):
         change |= tomllib.loads(Path("conf/paper.toml").read_text(encoding="utf-8"))["model"]
+    # Only where it is more than one: what a run depends on then is what it was before there was such a setting.
+    several = {"next_targets": change.pop("next_targets")} if "next_targets" in change else {}
     for name, value in (OF_LOG.get(log, {}) | change).items():
         (training if name in training else model)[name] = value
     kept = ("batch_size", "learning_rate", "negatives")
-    return model, {name: training[name] for name in kept} | {"epochs": 1 if quick else EPOCHS[log]}
+    return model, {name: training[name] for name in kept} | {"epochs": 1 if quick else EPOCHS[log]} | several
 
 
 def run(log: str, method: str, seed: int, quick: bool, device: str) -> Path:
