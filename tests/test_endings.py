@@ -33,7 +33,7 @@ def test_a_full_disk_is_one_message_and_an_exit_code(
     assert ended.value.code == 2
     (told,) = capsys.readouterr().out.splitlines()
     assert "No space left on device" in told
-    assert "run the command again" in told
+    assert "run the same command again" in told
 
 
 def test_any_other_error_is_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
