@@ -40,7 +40,7 @@ MEANINGS = {
     "approx.over_hnswlib": "CPU seconds of hnswlib, at our recall or the most it reaches, over ours",
     "hnswlib.recall": "recall that hnswlib had in that comparison",
     "one_user_recall": "share of the exact lists that is found for one user alone",
-    "one_user_p99_ms": "milliseconds by the clock for one user alone, interests and list, all cores, 99th percentile",
+    "one_user_p99_ms": "milliseconds by the clock for one user alone, interests and list, 99th percentile",
     "core_hours_per_million": "core hours for a million users, so many of them searched at once",
     "users_per_s_per_core": "users a second and core from interests to a committed Delta table, Spark",
     "search_share": "share of that time that is search",

@@ -6,7 +6,7 @@ Everything runs on one thread in one process, the rivals in turn, three rounds. 
 on an idle machine are the seconds of the clock; so a busy machine favours nobody. faiss and hnswlib are timed for
 the search alone; ours for the whole list: merged by item, scored exactly, sorted. Latency is by the
 clock, of one user alone: interests by a model with as many items (untrained, history of 50), then the list
-by an OneUserIndex, for which all cores read.
+by an OneUserIndex.
 
 QUICK=1 takes 100,000 items and leaves out the 10 million; the names of its numbers say 100k.
 """
@@ -49,7 +49,6 @@ HISTORY = 50
 MODEL_ITEMS = 1_000_000
 RECALL = 0.99
 ROUNDS = 3
-CORES = len(os.sched_getaffinity(0))
 PARTS = ("compare", "growth", "night", "latency")
 
 
@@ -112,7 +111,7 @@ def compare(size: int, count: int, wanted: int, name: str, folder: Path) -> None
         "approx.ms_per_user": ms["approx"][0],
         "exact.ms_per_user": ms["exact"][0],
         "exact.gflops": 2e-9 * size * DIMENSION * INTERESTS / (ms["exact"][0] / 1e3),
-        "one_user_p99_ms": one_user_ms(catalogue, OneUserIndex(index, CORES), crowd[:300], wanted)[0],
+        "one_user_p99_ms": one_user_ms(catalogue, OneUserIndex(index), crowd[:300], wanted)[0],
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
     record({f"retrieve.{name}.{key}": float(value) for key, value in values.items()})
@@ -141,7 +140,7 @@ def latency(size: int, wanted: int, name: str, folder: Path) -> None:
     sample, crowd = users(catalogue.vectors_VD, 32, seed=1), users(catalogue.vectors_VD, 300, seed=2)
     built, _, index = seconds(lambda: choose(catalogue, "ivf", RECALL, 0, sample, wanted))
     show(f"{size:,} items: {index.kind} with reach {index.reach}, built and measured in {built:.0f} CPU s")
-    alone = OneUserIndex(index, CORES)
+    alone = OneUserIndex(index)
     slowest, middle = one_user_ms(catalogue, alone, crowd, wanted)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     some = crowd[:32]

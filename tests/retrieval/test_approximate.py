@@ -25,7 +25,6 @@ from mind.retrieval import (
     choice,
     choose,
     clusters,
-    one_user,
     read,
     recall,
     top_candidates,
@@ -129,10 +128,9 @@ def test_same_bits_alone_in_any_batch_and_order(world: tuple, monkeypatch: pytes
 
 def test_threads_that_each_ask_for_a_user_get_what_one_after_the_other_gives(world: tuple) -> None:
     items, interests, index = world
-    asked, several = OneUserIndex(index), OneUserIndex(index, threads=3)
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
-        patch.setattr(one_user, "_LISTS_OF_A_THREAD", 4)
-        found = list(pool.map(lambda one: top_candidates(one, [], items, several, 100), interests))
+    asked = OneUserIndex(index)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: top_candidates(one, [], items, asked, 100), interests))
     assert all(
         same_bits(one, top_candidates(interests_KD, [], items, asked, 100))
         for one, interests_KD in zip(found, interests, strict=True)
