@@ -112,7 +112,7 @@ test: setup lint  ## lint, then the fast tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: setup .venv-airflow/.ready .venv-s3/.ready  ## the long tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	@$(BIN)/python -m pytest -m slow
 
 lint: .venv/.ready  ## ruff and mypy
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
