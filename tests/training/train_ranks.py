@@ -1,6 +1,6 @@
 """Started by torchrun, one process a rank: sums known gradients, then trains, and writes down what this rank holds.
 
-torchrun --nproc-per-node=2 train_ranks.py NIGHT_FOLDER DS OUT_FOLDER FOLDER_OF_A_NIGHT_WITH_NEXT_TARGETS
+torchrun --nproc-per-node=2 train_ranks.py NIGHT_FOLDER DS OUT_FOLDER [FOLDER_OF_A_NIGHT_WITH_NEXT_TARGETS]
 """
 
 from __future__ import annotations
@@ -69,15 +69,16 @@ def night_in(config: Config, ds: date) -> Night:
 
 
 def main() -> None:
-    folder, ds, out, of_several = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), *map(Path, sys.argv[3:])
+    folder, ds, out = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), Path(sys.argv[3])
     plain, in_batch, exploding = (load([folder / "night.toml"], changes) for changes in ((), IN_BATCH, EXPLODING))
-    several = load([of_several / "night.toml"], IN_BATCH)
-    night, with_next = (night_in(config, ds) for config in (plain, several))
+    several = [load([Path(other) / "night.toml"], IN_BATCH) for other in sys.argv[4:]]
+    night = night_in(plain, ds)
     with ranks(1) as group:
         save_file(summed(group), out / f"gradients-{group.rank}.safetensors")
         trained(night, in_batch, group, out / "in_batch")
         trained(night, plain, group, out / "plain")
-        trained(with_next, several, group, out / "several")
+        for config in several:
+            trained(night_in(config, ds), config, group, out / "several")
         rank = group.rank
     try:
         registry = Registry(exploding.tracking)
