@@ -123,12 +123,12 @@ def _profiles(sequences: DataFrame) -> list[str]:
 
 
 def histories_at_end(
-    sequences: DataFrame, length: int, as_of: datetime | None = None, *, ages: bool = True
+    sequences: DataFrame, length: int, as_of: datetime | None = None, *, ages: bool = False
 ) -> DataFrame:
-    """One row per user: the history after the last of its events; with `as_of`, the end of the day of serving, ages
-    (unless they are not wanted) and what a file with moments says of users."""
+    """One row per user: the history after the last of its events, as of the end of the day of serving; `as_of` is
+    needed with `ages` and where sequences have profiles with moments."""
     moment = None if as_of is None else F.lit(as_of)
-    columns = history_columns(sequences, F.size(ITEMS), length, moment, ages=ages and as_of is not None)
+    columns = history_columns(sequences, F.size(ITEMS), length, moment, ages=ages)
     return sequences.select(n.USER_ID, *[column.alias(name) for name, column in columns.items()])
 
 

@@ -5,7 +5,7 @@ Shapes: V items, D dimensions, C clusters, S lists, K interests of the user, T l
 A crowd shares what it reads, so `mind.retrieval.ivf` searches it with matrix products. For one user every byte of a
 list is fetched from memory for a few multiplications, and fetching is what takes the time. So this reads less, in more
 rounds, each list once for all the interests that need it, and asks for bytes before their turn. It takes a loop that
-numpy has not; numba compiles it when an index is made (seconds, once in a process).
+numpy has not; numba compiles it for the first user of a process, who waits some seconds.
 
 The whole numbers are those of the IvfIndex, so scores are the same to the bit. Which lists are read differs a little:
 a cut that rises sooner leaves out lists of small hope, and with them the few items that would have surprised.
@@ -91,8 +91,9 @@ def _compiled(dimension: int) -> tuple[Any, Any]:
     """Two functions for vectors of this many dimensions.
 
     products(directions_CD, whole_KD): float32 [K, C], of bytes and whole numbers, so without rounding.
-    scan(bytes, starts, steps, tops, cluster, hopes_KC, list_T, whole_KD, cut): places and float32 scores of their
-    items that reach the cut with an interest that may read the list, the best of these scores each.
+    scan(bytes, starts, steps, tops, cluster, hopes_KC, list_T, whole_KD, cut): places and float32 scores of the lists'
+    items that reach the cut with an interest that may read the list, the best of these scores each. Every list has such
+    an interest.
     """
     from numba import njit
 
@@ -125,8 +126,6 @@ def _compiled(dimension: int) -> tuple[Any, Any]:
                 if hopes_KC[interest, cluster[number]] * tops[number] >= cut:
                     own[readers] = interest
                     readers += 1
-            if readers == 0:
-                continue
             step = steps[number]
             floor = cut / step
             for place in range(first, end):

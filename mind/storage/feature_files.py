@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -20,6 +21,8 @@ from mind.storage.lake import Lake
 from mind.storage.raw_files import open_files
 from mind.tables import PROFILES
 from mind.tables import names as n
+
+log = logging.getLogger("mind")
 
 _KEY = "its key"
 _MOMENT = "its moment"
@@ -83,7 +86,16 @@ def profiles_of(lake: Lake, source: Source, ds: date) -> DataFrame | None:
     Raises:
         MindError: no run has written any since the source has moments.
     """
-    return lake.read(PROFILES).where(F.col(n.DS) == F.lit(ds)) if source.dated_features else None
+    if not source.dated_features:
+        return None
+    found = lake.read(PROFILES).where(F.col(n.DS) == F.lit(ds))
+    if found.isEmpty():
+        log.warning(
+            "profiles holds no row of %s: [%s] of source %s had none from before its end, or ingest has not run since "
+            "it has a moment; profiles count as missing",
+            *(ds, USER_FILE, source.name),
+        )
+    return found
 
 
 def _rows(spark: SparkSession, file: FeatureFile, name: str, source: Source, path: str) -> DataFrame:

@@ -43,7 +43,7 @@ def at_end(
 ) -> list[dict]:
     tables = items_frame(spark), vocabulary_frame(spark)
     sequences = user_sequences(log_frame(spark, rows).repartition(3), *tables, source(), most_recent)
-    return rows_of(histories_at_end(sequences, length, as_of))
+    return rows_of(histories_at_end(sequences, length, as_of, ages=as_of is not None))
 
 
 @settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
@@ -92,7 +92,7 @@ def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession, days: int
     trained = build_tuples(everything, section, ages=True).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
     known = within_reach(log_frame(spark, rows), later, days)
     sequences = user_sequences(known, *tables, source(), most_recent=length)
-    served = histories_at_end(sequences, length, later).select(*KNOWN)
+    served = histories_at_end(sequences, length, later, ages=True).select(*KNOWN)
     in_order = [(name, "ascending") for name in KNOWN[:1]]
     trained_table, served_table = (frame.toArrow().sort_by(in_order) for frame in (trained, served))
     assert trained_table[n.USER_ID].equals(served_table[n.USER_ID])

@@ -107,7 +107,7 @@ def test_the_profile_of_a_tuple_is_what_a_loop_finds_before_its_target(spark: Sp
     tables = items_frame(spark), vocabulary_frame(spark)
     known, log = frame_of(spark, PROFILES, profiles), log_frame(spark, rows)
     sequences = user_sequences(log, *tables, dated_source(), most_recent=5, profiles=known)
-    served = rows_of(histories_at_end(sequences, 5, LATER, ages=False), n.USER_ID, n.PROFILE)
+    served = rows_of(histories_at_end(sequences, 5, LATER), n.USER_ID, n.PROFILE)
     last = [{name: row[name] for name in (n.USER_ID, n.PROFILE)} for row in made if row[n.TARGET_TIME] == LATER]
     assert served == sorted(last, key=lambda row: repr(sorted(row.items())))
     everybody = users_as_of(log, log, vocabulary_frame(spark), dated_source(), DAY, known, LATER)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,15 @@ from mind.retrieval import (
     Candidates,
     Catalogue,
     ExactIndex,
-    Expected,
     HnswIndex,
     IvfIndex,
     OneUserIndex,
     choice,
     choose,
     clusters,
-    read,
     recall,
     top_candidates,
     top_candidates_batch,
-    write,
 )
 from mind.retrieval import ivf as ivf_module
 from tests.retrieval.bruteforce import as_rows, best_items, same_bits
@@ -124,48 +120,6 @@ def test_same_bits_alone_in_any_batch_and_order(world: tuple, monkeypatch: pytes
     few = batch(items, interests, index)
     for way in (turned, alone, few):
         assert all(same_bits(*pair) for pair in zip(whole, way, strict=True))
-
-
-def test_threads_that_each_ask_for_a_user_get_what_one_after_the_other_gives(world: tuple) -> None:
-    items, interests, index = world
-    asked = OneUserIndex(index)
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda one: top_candidates(one, [], items, asked, 100), interests))
-    assert all(
-        same_bits(one, top_candidates(interests_KD, [], items, asked, 100))
-        for one, interests_KD in zip(found, interests, strict=True)
-    )
-
-
-def test_one_user_alone_reads_a_part_and_no_list_twice(world: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    items, interests, index = world
-    asked = OneUserIndex(IvfIndex(index.arrays, items.fingerprint, 1.5))
-    lists: list[int] = []
-    plain = asked._scan
-
-    def counted(*arguments: object) -> object:
-        lists.extend(arguments[6].tolist())  # type: ignore[attr-defined]
-        return plain(*arguments)
-
-    monkeypatch.setattr(asked, "_scan", counted)
-    share = []
-    for interests_KD in interests:
-        top_candidates(interests_KD, [], items, asked, 20)
-        assert len(lists) == len(set(lists))
-        share.append(len(lists) / len(index.arrays["cluster"]))
-        lists.clear()
-    assert 0 < np.mean(share) < 0.5
-
-
-def test_one_user_is_answered_from_an_index_that_was_written(world: tuple, tmp_path: Path) -> None:
-    items, interests, index = world
-    write(index, items, tmp_path)
-    mapped, again = read(tmp_path, Expected(model_version="1", vocabulary="v", dimension=items.dimension))
-    assert isinstance(mapped, IvfIndex)
-    found, held = (
-        batch(*one) for one in ((again, interests, OneUserIndex(mapped)), (items, interests, OneUserIndex(index)))
-    )
-    assert all(same_bits(*pair) for pair in zip(found, held, strict=True))
 
 
 def fingerprint(index: IvfIndex, found: list[Candidates]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import logging
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from mind.behaviours.days import end_of
 from mind.behaviours.parse import parse
 from mind.errors import BadInput
 from mind.source import FeatureFile, Source
-from mind.storage.feature_files import read_profiles
+from mind.storage.feature_files import profiles_of, read_profiles
+from mind.storage.lake import Lake
 from mind.storage.raw_log import read_raw_log
 from mind.storage.spark_schema import arrow_schema
 from mind.tables import PROFILES
@@ -110,3 +112,21 @@ def test_beside_a_row_of_the_log_stands_what_is_known_when_the_day_ends_and_feat
         assert row[n.USER_VALUES] == {"country": "France"}
         towns.append(row[n.ITEM_VALUES]["colour"])
     assert towns == ["LYON", "ROME"]
+
+
+def test_a_night_of_which_ingest_kept_no_profiles_is_warned_of(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, lake = dated(), Lake(spark, str(tmp_path / "lake"))
+    (tmp_path / "users.csv").write_text(ROWS + "ann,Lima,2024-02-01,9\n")
+    lake.replace(PROFILES, read_profiles(spark, shop, f"{tmp_path}/log", DS, end_of(DS, "UTC")), DS, DS)
+    with caplog.at_level(logging.WARNING, logger="mind"):
+        kept = profiles_of(lake, shop, DS)
+        assert kept is not None
+        assert kept.count() == 1
+        assert not caplog.messages
+        later = profiles_of(lake, shop, DS + timedelta(days=1))
+    assert later is not None
+    assert later.isEmpty()
+    assert any("profiles holds no row of 2024-03-02" in message for message in caplog.messages)
+    assert profiles_of(lake, source(), DS) is None

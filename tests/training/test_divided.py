@@ -38,7 +38,7 @@ ALONE = Ranks(0, 1)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("divided")
-    write_night(folder, next_targets=3)  # their rows are fetched too
+    write_night(folder, with_ages=True, next_targets=3)  # rows of next targets are fetched too
     return folder
 
 

@@ -28,6 +28,7 @@ KINDS = {
     "uniform": ("training.sampler=uniform",),
     "in_batch": ("training.sampler=in_batch", "model.hidden_sizes=[]"),
     "mixed": ("training.sampler=mixed", "evaluation.filter_seen=true", "evaluation.batch_size=4"),
+    "ages": ("model.behaviour_time=true",),
     "log_uniform": ("training.sampler=log_uniform", "model.negatives_scored_by=chosen", "model.routing_start=normal"),
 }
 """Trainings that are made twice."""
