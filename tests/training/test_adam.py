@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mind.training import adam
 from mind.training.adam import BLOCK, Adam
 
 ROWS = (2 * BLOCK + 50, 7)
@@ -49,6 +50,25 @@ def test_it_moves_as_torchs_adam_and_sparse_adam_do() -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
     assert torch.equal(tables[0][ROWS[0] // 2 + 1 :], parameters()[0][0][ROWS[0] // 2 + 1 :])
     assert not torch.equal(tables[0], parameters()[0][0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_compiled_loop_moves_as_torch_by_blocks(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    def moved() -> list[Tensor]:
+        held = [[nn.Parameter(value.detach().to(dtype)) for value in part] for part in parameters()]
+        optimiser = Adam(held[0], held[1], 0.01)
+        for step in range(25):
+            for parameter, gradient in zip([*held[0], *held[1]], gradients(step), strict=True):
+                parameter.grad = gradient.to(dtype)
+            optimiser.step()
+        return [*held[0], *optimiser.state().values()]
+
+    compiled = moved()
+    monkeypatch.setattr(adam, "_update_rows", adam.update_by_blocks)
+    for found, wanted in zip(compiled, moved(), strict=True):
+        assert found.dtype == wanted.dtype
+        near = 1e-5 if dtype == torch.float32 else 1e-12
+        torch.testing.assert_close(found, wanted, rtol=near, atol=near / 10)
 
 
 def test_it_goes_on_from_its_state_to_the_bit() -> None:
