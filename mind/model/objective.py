@@ -78,8 +78,9 @@ def training_losses(
     target_BD = item_UD.detach()[place_B] if agrees else model.item_embedding(target_BF)
     label_BD = model.normal(target_BD)
     profile_BX = model.profile_embedding(profile_BP[order_B], like=model.mapping_DD)
-    behaved_UD = _dropped(model, item_UD, batch.distinct_U, salt)
-    weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD.detach(), salt)
+    kept_UD = _kept(model, batch.distinct_U, item_UD, salt)
+    behaved_UD = item_UD.detach() if kept_UD is None else item_UD.detach() * kept_UD
+    weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD, salt)
 
     # Interests can be held apart only where all of them are there, and each positive chooses its own.
     only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
@@ -92,7 +93,7 @@ def training_losses(
             best_B = dots_BK.masked_fill(~batch.active_BK, -math.inf).argmax(dim=1)
             weights_BJL = weights_BKL[torch.arange(len(best_B), device=best_B.device), best_B].unsqueeze(1)
             active_BJ = torch.ones_like(active_BJ[:, :1])
-    sums_BJD, rows_RD = _sums(model, batch, weights_BJL, item_UD, behaved_UD)
+    sums_BJD, rows_RD = _sums(model, batch, weights_BJL, item_UD, kept_UD)
     # S is linear: applied to the weighted sum, it has few rows to map.
     mapped_BJD = functional.linear(sums_BJD, model.mapping_DD)
     vectors = active_BJ.shape[1]
@@ -107,17 +108,17 @@ def training_losses(
     return torch.empty_like(losses_B).index_copy(0, order_B, losses_B)
 
 
-def _dropped(model: "MIND", item_UD: Tensor, item_U: Tensor, salt: int) -> Tensor:
-    """Rows of the behaviours' items with some entries left out and the others scaled up; negatives and targets, which
-    serving compares with, stay whole."""
+def _kept(model: "MIND", item_U: Tensor, item_UD: Tensor, salt: int) -> Tensor | None:
+    """What rows of the behaviours' items are multiplied by [U, D]: some entries are left out and the others scaled up;
+    negatives and targets, which serving compares with, stay whole. None where nothing is left out."""
     dropout = model.architecture.dropout
     if dropout == 0.0 or not model.training:
-        return item_UD
-    return item_UD * kept_entries(item_U, item_UD.shape[1], dropout, salt) / (1.0 - dropout)
+        return None
+    return kept_entries(item_U, item_UD.shape[1], dropout, salt).to(item_UD.dtype).mul_(1.0 / (1.0 - dropout))
 
 
 def _sums(
-    model: "MIND", batch: _Batch, weights_BJL: Tensor, item_UD: Tensor, behaved_UD: Tensor
+    model: "MIND", batch: _Batch, weights_BJL: Tensor, item_UD: Tensor, kept_UD: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Weighted sums of each user's behaviours before S, the last of them the mean for the head where the model has one
     [B, J or J + 1, D]; and the rows of negatives and targets [R, D]."""
@@ -131,14 +132,13 @@ def _sums(
         mean_B1L = (weight_BL / weight_BL.sum(dim=1, keepdim=True).clamp_min(SMALLEST_WEIGHT)).unsqueeze(1)
         mean_alone = model.architecture.method == "youtube_dnn"
         weights_BJL = mean_B1L if mean_alone else torch.cat([weights_BJL, mean_B1L], dim=1)
-    sums_BJD, rows_RD = collected(behaved_UD, weights_BJL.transpose(0, 1)[:, batch.mask_BL], batch.behaviours)
+    weights_JT = weights_BJL.transpose(0, 1)[:, batch.mask_BL]
+    sums_BJD, rows_RD = collected(item_UD, weights_JT, batch.behaviours, kept_UD)
     if model.recency is not None:
         sums_BJD = sums_BJD + torch.matmul(weights_BJL, model.recency.latest_places(width))
     if model.behaviour_time is not None:
         assert batch.age_BL is not None
         sums_BJD = sums_BJD + model.behaviour_time.sums(weights_BJL, batch.age_BL)
-    if behaved_UD is not item_UD:
-        rows_RD = item_UD.index_select(0, batch.behaviours.row_R)
     return sums_BJD, rows_RD
 
 

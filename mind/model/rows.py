@@ -14,6 +14,8 @@ from torch.nn import functional
 
 BLOCK = 64
 """Users whose behaviours' rows are copied at a time, where a copy is needed."""
+_PLACE_BITS = 32
+"""Item indexes and places in a batch are below 2^31."""
 
 
 class Grouped(NamedTuple):
@@ -31,12 +33,21 @@ class Grouped(NamedTuple):
 
 def grouped(number_M: Tensor) -> Grouped:
     """The distinct numbers of number_M (int64) and where each stands."""
-    sorted_M, order_M = torch.sort(number_M, stable=True)
+    sorted_M, order_M = _stably_sorted(number_M)
     new_M = torch.ones_like(sorted_M, dtype=torch.bool)
     new_M[1:] = sorted_M[1:] != sorted_M[:-1]
     first_U = new_M.nonzero().squeeze(1)
     inverse_M = torch.empty_like(order_M).index_copy_(0, order_M, new_M.cumsum(0) - 1)
     return Grouped(sorted_M[first_U], inverse_M, order_M, first_U)
+
+
+def _stably_sorted(number_M: Tensor) -> tuple[Tensor, Tensor]:
+    if number_M.device.type != "cpu":
+        return torch.sort(number_M, stable=True)
+    # A number and its place in one word: numpy sorts words eight times as fast as torch sorts pairs.
+    word_M = (number_M << _PLACE_BITS).bitwise_or_(torch.arange(len(number_M)))
+    word_M.numpy().sort()
+    return word_M >> _PLACE_BITS, word_M & ((1 << _PLACE_BITS) - 1)
 
 
 def summed(rows_MD: Tensor, order_M: Tensor, first_U: Tensor, weight_M: Tensor | None = None) -> Tensor:
@@ -102,24 +113,30 @@ class Behaviours(NamedTuple):
 
 class _Collected(Function):
     @staticmethod
-    def forward(ctx: Any, item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, item_UD: Tensor, weight_JT: Tensor, given: Behaviours, kept_UD: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        behaved_UD = item_UD if kept_UD is None else item_UD * kept_UD
         ctx.given = given
-        ctx.save_for_backward(item_UD, weight_JT)
-        sums = [summed(item_UD, given.row_T, given.first_B, weight_T) for weight_T in weight_JT]
+        ctx.save_for_backward(behaved_UD, weight_JT, kept_UD)
+        sums = [summed(behaved_UD, given.row_T, given.first_B, weight_T) for weight_T in weight_JT]
         return torch.stack(sums, dim=1), item_UD.index_select(0, given.row_R)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, sum_BJD: Tensor, row_RD: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        (item_UD, weight_JT), given = ctx.saved_tensors, ctx.given
-        user_T = given.user_T[given.order_T]
-        gradient_UD = torch.zeros_like(item_UD)
-        for place, weight_T in enumerate(weight_JT):
-            part_BD = sum_BJD[:, place].contiguous()
-            part_UD = summed(part_BD, user_T, given.first_U, weight_T[given.order_T])
-            gradient_UD = part_UD if place == 0 else gradient_UD.add_(part_UD)
+    def backward(ctx: Any, sum_BJD: Tensor, row_RD: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        (behaved_UD, weight_JT, kept_UD), given = ctx.saved_tensors, ctx.given
+        # All sums of a behaviour's user go to its row in one pass: a pass for each sum would write every row each time.
+        sums = len(weight_JT)
+        sum_TJ = given.user_T[given.order_T].unsqueeze(1) * sums + torch.arange(sums, device=weight_JT.device)
+        weight_TJ = weight_JT.index_select(1, given.order_T).T
+        gradient_UD = summed(
+            sum_BJD.reshape(-1, sum_BJD.shape[2]), sum_TJ.view(-1), given.first_U * sums, weight_TJ.reshape(-1)
+        )
+        if kept_UD is not None:
+            gradient_UD.mul_(kept_UD)
         gradient_UD.index_add_(0, given.row_R, row_RD)
-        return gradient_UD, _dots(item_UD, sum_BJD, given) if ctx.needs_input_grad[1] else None, None
+        return gradient_UD, _dots(behaved_UD, sum_BJD, given) if ctx.needs_input_grad[1] else None, None, None
 
 
 def _dots(item_UD: Tensor, sum_BJD: Tensor, given: Behaviours) -> Tensor:
@@ -140,11 +157,15 @@ def _dots(item_UD: Tensor, sum_BJD: Tensor, given: Behaviours) -> Tensor:
     return dots_JT
 
 
-def collected(item_UD: Tensor, weight_JT: Tensor, given: Behaviours) -> tuple[Tensor, Tensor]:
+def collected(
+    item_UD: Tensor, weight_JT: Tensor, given: Behaviours, kept_UD: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """J weighted sums of each user's behaviours [B, J, D], and the further rows [R, D].
 
     No row is copied for a behaviour: a sum reads item_UD, and its gradient goes straight to the distinct rows. Weights
-    that carry a gradient get theirs.
+    that carry a gradient get theirs. What behaviours have of a row is multiplied by kept_UD; further rows are whole.
     """
-    sums_BJD, rows_RD = _Collected.apply(item_UD, weight_JT.to(item_UD.dtype), given)  # type: ignore[no-untyped-call]
+    sums_BJD, rows_RD = _Collected.apply(  # type: ignore[no-untyped-call]
+        item_UD, weight_JT.to(item_UD.dtype), given, kept_UD
+    )
     return sums_BJD, rows_RD
