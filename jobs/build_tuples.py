@@ -2,7 +2,7 @@
 
 from mind.baselines.popularity import item_counts
 from mind.behaviours.days import until
-from mind.behaviours.standing import standing
+from mind.behaviours.standing import still_standing, with_undoing
 from mind.features.entities import known_items
 from mind.features.history import NEEDED
 from mind.features.vocabulary import all_features, entries_below, sizes
@@ -26,16 +26,16 @@ def main(run: Run) -> None:
     source = load_source(config.ingest.source)
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     first = first_day_read(ds, config.tuples)
-    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, first), source).persist()
+    positive = with_undoing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, first), source).persist()
     items, vocabulary = known_items(lake.read(ITEMS, ds)).persist(), lake.read(VOCABULARY).persist()
     profiles = profiles_of(lake, source, ds)
-    sequences = target_sequences(kept, items, vocabulary, source, ds, config.tuples, profiles).persist()
+    sequences = target_sequences(positive, items, vocabulary, source, ds, config.tuples, profiles).persist()
     targets = count_targets(sequences, ds, config.tuples)
     of_sizes = sizes(vocabulary, all_features(source))
     fingerprint = content_fingerprint(entries_below(vocabulary, of_sizes))
     grew = growing_fingerprints(entries_below(vocabulary, of_sizes, n.ADDED_DS), n.ADDED_DS)
     tuples = build_tuples(sequences, config.tuples, ages=config.model.behaviour_time)
-    counted = training_behaviours(kept, tuples, config.tuples)
+    counted = training_behaviours(still_standing(positive), tuples, config.tuples)
     train = windows(ds, config.tuples)["train"]
     write_tuples(
         config.lake.root,

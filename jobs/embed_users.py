@@ -1,9 +1,9 @@
 """Champion, histories as of the end of ds -> user_interests."""
 
-from mind.behaviours.days import end_of, until
+from mind.behaviours.days import end_of, reach_begins, until
 from mind.behaviours.standing import standing
 from mind.features.entities import known_items
-from mind.features.history import histories_at_end, user_sequences, within_reach
+from mind.features.history import NEEDED, histories_at_end, user_sequences, within_reach
 from mind.features.vocabulary import entries_below
 from mind.launch import Run, job
 from mind.serving.embedding import embed_users, serving_model
@@ -15,7 +15,6 @@ from mind.storage.lake import Lake
 from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, VOCABULARY
 from mind.tracking.registry import CHAMPION, Registry
-from mind.tuples.splits import first_day_read
 
 
 @job("embed_users")
@@ -27,10 +26,10 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     vocabulary = lake.read(VOCABULARY)
     model.check_vocabulary(content_fingerprint(entries_below(vocabulary, model.sizes)))
-    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
+    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, reach_begins(ds, model.history_days)), source)
     items = known_items(lake.read(ITEMS, ds), model.items)
     end = end_of(ds, config.lake.time_zone)
-    kept = within_reach(kept, end, config.tuples.history_days)
+    kept = within_reach(kept, end, model.history_days)
     profiles, length = profiles_of(lake, source, ds), model.history_length
     sequences = user_sequences(kept, items, vocabulary, source, most_recent=length, profiles=profiles)
     histories = histories_at_end(sequences, length, end, ages=model.behaviour_time)

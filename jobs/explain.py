@@ -12,7 +12,7 @@ from mind.report.people import REASONS, describe, first_listed
 from mind.report.summary import print_listed, print_person, print_standing
 from mind.serving.embedding import serving_model
 from mind.serving.explaining import interest_reasons
-from mind.serving.night import touched
+from mind.serving.night import first_day_listed, touched
 from mind.serving.recommendable import left_out
 from mind.source import load_source
 from mind.storage.lake import Lake
@@ -20,7 +20,6 @@ from mind.storage.session import session
 from mind.tables import BEHAVIOURS, CANDIDATES, ITEM_CF, ITEM_VECTORS, ITEMS, USER_INTERESTS
 from mind.tables import names as n
 from mind.tracking.registry import Registry
-from mind.tuples.splits import first_day_read
 
 
 @job("explain")
@@ -40,10 +39,8 @@ def main(run: Run) -> None:
         model = serving_model(registry.folder(registry.numbered(user[n.MODEL_VERSION])), user[n.MODEL_VERSION])
         print_person(describe([user], items, partial(interest_reasons, model, most=REASONS))[0], user_id)
     if item_id is not None:
-        kept = standing(
-            of_user(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), user_id),
-            load_source(config.ingest.source),
-        )
+        recent = of_user(until(lake.read(BEHAVIOURS), ds, first_day_listed(ds, config.retrieval)), user_id)
+        kept = standing(recent, load_source(config.ingest.source))
         excluded = touched(kept, ds, config.retrieval.exclude_days)
         out = left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval)
         known = lake.read(ITEM_VECTORS, ds) if by_model else known_items(items)

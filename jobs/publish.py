@@ -8,7 +8,7 @@ from mind.publishing.gates import judge, require
 from mind.publishing.measures import measure
 from mind.publishing.publication import as_json, is_published, new_publication, night_before
 from mind.serving.neighbours import ItemCF, with_histories
-from mind.serving.night import stamped, touched
+from mind.serving.night import first_day_listed, stamped, touched
 from mind.serving.recommendable import left_out
 from mind.source import load_source
 from mind.storage.audit import content_fingerprint
@@ -35,9 +35,8 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     staged = lake.read(STAGED, ds).persist()
     publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
-    kept = standing(
-        until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), load_source(config.ingest.source)
-    )
+    first = min(first_day_read(ds, config.tuples), first_day_listed(ds, config.retrieval))
+    kept = standing(until(lake.read(BEHAVIOURS), ds, first), load_source(config.ingest.source))
     items = lake.read(ITEMS, ds)
     if config.retrieval.method == ITEM_CF:
         catalogue = known_items(items)

@@ -5,7 +5,7 @@ from mind.behaviours.days import last_days, until
 from mind.behaviours.standing import standing
 from mind.launch import Run, job
 from mind.serving.embedding import serving_model
-from mind.serving.night import categories, check_versions, stamped, touched
+from mind.serving.night import categories, check_versions, first_day_listed, stamped, touched
 from mind.serving.recommendable import left_out, recommendable
 from mind.serving.searching import build_index, fallback, measured_recall, retrieve
 from mind.source import load_source
@@ -14,7 +14,6 @@ from mind.storage.session import session
 from mind.tables import BEHAVIOURS, ITEM_VECTORS, ITEMS, RECALL_SAMPLE, STAGED, USER_INTERESTS, USERS
 from mind.tables import names as n
 from mind.tracking.registry import CHAMPION, Registry
-from mind.tuples.splits import first_day_read
 
 
 @job("retrieve")
@@ -30,7 +29,7 @@ def main(run: Run) -> None:
     out = left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval)
     vectors = recommendable(vectors, out)
     index = build_index(vectors, model, interests, config.retrieval, categories(items, source, config.retrieval))
-    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
+    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_listed(ds, config.retrieval)), source)
     excluded = touched(kept, ds, config.retrieval.exclude_days)
     found = retrieve(interests, excluded, index, config.retrieval)
     popular = item_counts(kept, vectors.select(n.ITEM_ID), *last_days(ds, config.retrieval.fallback_days))

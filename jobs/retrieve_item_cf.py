@@ -7,7 +7,7 @@ from mind.features.entities import known_items
 from mind.features.history import histories_at_end, user_sequences
 from mind.launch import Run, job
 from mind.serving.neighbours import ItemCF, neighbour_lists
-from mind.serving.night import stamped, touched
+from mind.serving.night import first_day_listed, stamped, touched
 from mind.serving.recommendable import left_out, recommendable
 from mind.serving.searching import fallback
 from mind.source import load_source
@@ -27,7 +27,8 @@ def main(run: Run) -> None:
     items = lake.read(ITEMS, ds)
     known = known_items(items)
     may_be = recommendable(known, left_out(lake.spark, items, ds, config.lake.time_zone, section))
-    kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
+    first = min(first_day_read(ds, config.tuples), first_day_listed(ds, section))
+    kept = standing(until(lake.read(BEHAVIOURS), ds, first), source)
     sequences = user_sequences(kept, known, lake.read(VOCABULARY), source, most_recent=length)
     histories = histories_at_end(sequences, length).persist()
     excluded = touched(kept, ds, section.exclude_days)

@@ -58,7 +58,7 @@ class TuplesSection(Section):
 
     history_length: Positive = Field(description="L: most recent behaviours kept in a history")
     history_days: Count = Field(
-        description="days before its moment that a history reaches back, and then no step reads older ones; 0: all"
+        description="days before its moment that a history reaches back, then a night reads no older ones; 0: all"
     )
     split: Literal["time", "last", "paper"] = Field(
         description="targets by days | each user's last one for test, the one before for validation | 18:1:1 by chance"
@@ -196,17 +196,6 @@ class Config(Section):
             raise ValueError(
                 f"tuples.files {self.tuples.files} is not a multiple of training.processes "
                 f"{self.training.processes}; every rank reads whole files, so give each the same number"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _read_days_hold_what_is_asked_of_them(self) -> Config:
-        given, asked = self.tuples, self.retrieval
-        days = given.train_days + given.validation_days + given.test_days + given.history_days
-        if given.history_days and given.split == "time" and days < max(asked.fallback_days, asked.exclude_days):
-            raise ValueError(
-                f"with tuples.history_days {given.history_days} a night reads {days} days, retrieval.fallback_days is "
-                f"{asked.fallback_days} and exclude_days {asked.exclude_days}; raise history_days or lower the other"
             )
         return self
 

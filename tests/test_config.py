@@ -94,10 +94,6 @@ def test_an_unknown_key_is_told_with_the_known_one_that_is_nearest(override: str
         (["training.batch_size=1023"], ["batch_size 1023", "processes 2"]),
         (["evaluation.main_cutoff=7"], ["main_cutoff 7", "[10, 20, 50, 100, 1000]"]),
         (["tuples.files=3"], ["tuples.files 3", "training.processes 2"]),
-        (
-            ["tuples.history_days=1", "tuples.train_days=5", "tuples.validation_days=1", "tuples.test_days=1"],
-            ["tuples.history_days 1", "reads 8 days", "retrieval.fallback_days is 28"],
-        ),
         (["training.processes=3", "training.batch_size=999"], ["tuples.files 8", "training.processes 3"]),
     ],
 )

@@ -35,6 +35,12 @@ def last_days(ds: date, days: int) -> tuple[date, date]:
     return ds - timedelta(days=days - 1), ds
 
 
+def reach_begins(ds: date, days: int) -> date:
+    """The first day that may hold a behaviour at most `days` days (of 24 hours) older than the end of `ds`: one more
+    than so many, since the clocks of a time zone change. 0 days: every day."""
+    return ds - timedelta(days=days) if days else EVER[0]
+
+
 def logged_days(ds: date, days: int) -> tuple[date, date]:
     """First and last day whose files may hold rows of the `days` days up to `ds`.
 

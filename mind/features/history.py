@@ -1,8 +1,9 @@
 """What a user had done before a moment: one definition, used for training tuples and for serving.
 
 A user's behaviours are ordered by event time, then item id; of one moment and item the one with the greater profile
-codes is the later. A history at `as_of` holds the most recent L behaviours **strictly before** `as_of`, oldest first;
-behaviours of the same instant are never in each other's history. The profile is the one that the last of these
+codes is the later. A history at `as_of` holds the most recent L behaviours **strictly before** `as_of`, oldest first,
+and of those none that was cancelled strictly before `as_of`; behaviours of the same instant are never in each other's
+history. The profile is the one that the last of these
 behaviours gives; features of a file whose rows have moments are as `mind/features/profiles.py` has them, at `as_of`.
 
 Shapes: n events of a user, L history length, P profile features.
@@ -10,7 +11,7 @@ Shapes: n events of a user, L history length, P profile features.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -28,6 +29,8 @@ ITEMS = "items"
 TIMES = "times"
 PROFILES = "profiles"
 TARGETS = "targets"
+UNDONE = "undone"
+_STANDS = datetime(9999, 12, 31, tzinfo=UTC)
 
 _ORDER = (n.EVENT_TIME, n.ITEM_ID, n.PROFILE)
 _BUCKET = "bucket"
@@ -48,12 +51,15 @@ def user_sequences(
     `most_recent` keeps only the last so many events of a user (serving needs no more), before anything is collected
     into an array. With `target`, an expression over the events that is a struct where the event is a target and null
     where it is none, `targets` holds these structs, the greatest first. `profiles`, where features come from a file
-    with moments, adds the columns of `mind.features.profiles.dated_profiles`.
+    with moments, adds the columns of `mind.features.profiles.dated_profiles`. Where the rows have `undone_at`,
+    cancelled ones are among them, and `undone` [n] says when each ceased to stand; it is null for a user without any.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
     features = tuple(source.log_features)
     events = encode(events, n.USER_VALUES, features, vocabulary, n.PROFILE)
     collected = [F.col(name) for name in (n.ITEM_INDEX, n.EVENT_TIME, n.PROFILE)]
+    if n.UNDONE_AT in standing.columns:
+        collected.append(F.coalesce(n.UNDONE_AT, F.lit(_STANDS)).alias(UNDONE))
     if target is not None:
         collected.append(target.alias(TARGETS))
     if most_recent is not None:
@@ -72,6 +78,9 @@ def user_sequences(
     # A list of numbers for each feature: one list of arrays would be four times as long.
     places = enumerate(profile_features(source).index(name) for name in features)
     lists += [F.collect_list(F.col(n.PROFILE)[number]).alias(f"{PROFILES} {place}") for number, place in places]
+    if n.UNDONE_AT in standing.columns:
+        undone = F.collect_list(UNDONE)
+        lists.append(F.when(F.min(UNDONE) < F.lit(_STANDS), undone).alias(UNDONE))
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
     users = events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
@@ -83,9 +92,37 @@ def events_before(moment: Column) -> Column:
     return (F.array_position(TIMES, moment) - 1).cast("int")
 
 
+def stood_at(sequences: DataFrame, as_of: Column) -> DataFrame:
+    """The sequences without the events that were cancelled strictly before `as_of`."""
+    if UNDONE not in sequences.columns:
+        return sequences
+
+    def stood(name: str) -> Column:
+        return F.filter(name, lambda _, place: F.get(F.col(UNDONE), place) >= as_of)
+
+    # Few users ever cancelled anything; the arrays of the others are not touched.
+    nothing_undone, arrays = F.col(UNDONE).isNull(), (ITEMS, TIMES, *_profiles(sequences))
+    return sequences.withColumns({name: F.when(nothing_undone, F.col(name)).otherwise(stood(name)) for name in arrays})
+
+
+def something_before(sequences: DataFrame, as_of: Column, days: int) -> Column:
+    """Whether a history at `as_of` holds anything: one of the user's events happened at that moment."""
+    first, last = F.element_at(TIMES, 1), F.get(TIMES, events_before(as_of) - 1)
+    plain = F.coalesce(in_reach(last, as_of, days), F.lit(False)) if days else as_of > first
+    if UNDONE not in sequences.columns:
+        return plain
+
+    def held(event: Column) -> Column:
+        older = (event[TIMES] < as_of) & (event[UNDONE] >= as_of)
+        return older & in_reach(event[TIMES], as_of, days) if days else older
+
+    return F.when(F.col(UNDONE).isNull(), plain).otherwise(F.exists(F.arrays_zip(TIMES, UNDONE), held))
+
+
 def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     """The columns of `user_sequences` that `history_columns` reads."""
-    return ITEMS, TIMES, *_profiles(sequences), *dated_columns(sequences)
+    undone = (UNDONE,) if UNDONE in sequences.columns else ()
+    return ITEMS, TIMES, *undone, *_profiles(sequences), *dated_columns(sequences)
 
 
 def in_reach(moment: Column, as_of: Column, days: int) -> Column:

@@ -43,6 +43,8 @@ class ServingModel:
     item_features: dict[str, int]
     profile_features: dict[str, int]
     history_length: int
+    history_days: int
+    """Days that a history reaches back from its moment, as in the tuples that it was trained with; 0: all."""
     behaviour_time: bool
     """Whether it takes the ages of behaviours beside each history."""
 
@@ -76,6 +78,7 @@ def serving_model(folder: Path, version: str) -> ServingModel:
         item_features=dict(zip(facts["item_features"], model.architecture.feature_sizes, strict=True)),
         profile_features=dict(zip(facts["profile_features"], model.architecture.profile_sizes, strict=True)),
         history_length=model.architecture.history_length,
+        history_days=facts.get("history_days", 0),
         behaviour_time=model.architecture.behaviour_time,
     )
 

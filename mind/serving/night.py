@@ -31,6 +31,11 @@ def check_versions(model: ServingModel, frames: Mapping[str, DataFrame]) -> None
             )
 
 
+def first_day_listed(ds: date, section: RetrievalSection) -> date:
+    """The first of the days that exclusions and the popular list look at."""
+    return last_days(ds, max(section.exclude_days, section.fallback_days))[0]
+
+
 def touched(standing: DataFrame, ds: date, days: int) -> DataFrame:
     """(user_id, excluded): what each user touched in the last `days` days; nobody where `days` is 0."""
     first, last = last_days(ds, days)  # of 0 days the first is after the last: nothing is between

@@ -105,6 +105,7 @@ def _keep(registry: Registry, run_id: str, network: MIND, manifest: Manifest, ta
         "item_features": list(manifest.item_features),
         "profile_features": list(manifest.profile_features),
         "tuples": manifest.content,
+        "history_days": manifest.history_days,
         "ds": manifest.ds,
     }
     with tempfile.TemporaryDirectory() as folder:

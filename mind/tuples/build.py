@@ -12,11 +12,11 @@ from mind.config import TuplesSection
 from mind.errors import BadInput
 from mind.features.history import (
     TARGETS,
-    TIMES,
     events_before,
     history_columns,
-    in_reach,
     sequence_columns,
+    something_before,
+    stood_at,
     user_sequences,
 )
 from mind.source import Source
@@ -40,7 +40,7 @@ class Targets:
 
 
 def target_sequences(
-    standing: DataFrame,
+    positive: DataFrame,
     items: DataFrame,
     vocabulary: DataFrame,
     source: Source,
@@ -48,9 +48,15 @@ def target_sequences(
     section: TuplesSection,
     profiles: DataFrame | None = None,
 ) -> DataFrame:
-    """Each user's ordered behaviours, beside those of them that may be targets, and beside its rows of `profiles`."""
+    """Each user's ordered behaviours, beside those of them that may be targets, and beside its rows of `profiles`.
+
+    What was cancelled by the end of `ds` is no target; where `positive` has it with the moment (`with_undoing`), it is
+    in the histories of before.
+    """
     target = target_of(source, ds, section)
-    return user_sequences(standing, items, vocabulary, source, target=target, profiles=profiles)
+    if n.UNDONE_AT in positive.columns:
+        target = F.when(F.col(n.UNDONE_AT).isNull(), target)
+    return user_sequences(positive, items, vocabulary, source, target=target, profiles=profiles)
 
 
 def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = False) -> DataFrame:
@@ -63,15 +69,16 @@ def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = Fals
     # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
     # costs its events times the limit, not the square of its events.
     arrays = (n.USER_ID, *sequence_columns(sequences))
-    usable = sequences.select(*arrays, _usable(section).alias(TARGETS))
+    usable = sequences.select(*arrays, _usable(sequences, section).alias(TARGETS))
     if section.next_targets > 1:
         usable, added = with_training_targets(usable, section.split)
         arrays += added
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
     as_of = target[n.EVENT_TIME]
+    kept = stood_at(kept, as_of)
     columns = history_columns(
-        sequences, events_before(as_of), section.history_length, as_of, ages=ages, days=section.history_days
+        kept, events_before(as_of), section.history_length, as_of, ages=ages, days=section.history_days
     )
     if section.next_targets > 1:
         columns[n.NEXT_TARGETS] = next_items(target[n.EVENT_ID], section.next_targets - 1)
@@ -92,7 +99,7 @@ def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Tar
     Raises:
         BadInput: a split is empty.
     """
-    counted = sequences.select(F.size(TARGETS).alias("every"), _usable(section)[n.SPLIT].alias(_SPLIT_OF))
+    counted = sequences.select(F.size(TARGETS).alias("every"), _usable(sequences, section)[n.SPLIT].alias(_SPLIT_OF))
     measures = [F.sum("every").alias("every"), F.sum(F.size(_SPLIT_OF)).alias("usable")]
     for split in SPLITS:
         taken = F.least(_number_in(split, section), F.lit(section.targets_per_user))
@@ -122,18 +129,9 @@ def training_behaviours(standing: DataFrame, tuples: DataFrame, section: TuplesS
     return standing.join(held_out, n.EVENT_ID, "left_anti")
 
 
-def _usable(section: TuplesSection) -> Column:
-    """The targets with a history: those after the user's first moment, or with one in reach of `history_days`."""
-    first = F.element_at(TIMES, 1)
-    if not section.history_days:
-        return F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
-
-    def usable(target: Column) -> Column:
-        as_of = target[n.EVENT_TIME]
-        last = F.get(TIMES, events_before(as_of) - 1)
-        return F.coalesce(in_reach(last, as_of, section.history_days), F.lit(False))
-
-    return F.filter(TARGETS, usable)
+def _usable(sequences: DataFrame, section: TuplesSection) -> Column:
+    """The targets with a history."""
+    return F.filter(TARGETS, lambda target: something_before(sequences, target[n.EVENT_TIME], section.history_days))
 
 
 def _kept(section: TuplesSection) -> Column:

@@ -28,6 +28,7 @@ def facts(
     days = {split: [str(window.first), str(window.last)] for split, window in windows(ds, section).items()}
     return {
         "history_length": section.history_length,
+        "history_days": section.history_days,
         "next_targets": section.next_targets,
         "item_features": {feature: of_sizes[feature] for feature in item_features(source)},
         "profile_features": {feature: of_sizes[feature] for feature in profile_features(source)},

@@ -25,15 +25,18 @@ UNLISTED = "not listed"
 """An item without an index: no history and no target may hold it."""
 
 
-def random_log(seed: int, users: int = 50, days: int = 12) -> list[Row]:
-    """Few moments a day, so that events of one instant are common; some items, countries are not known."""
+def random_log(seed: int, users: int = 50, days: int = 12, returns: float = 0.0) -> list[Row]:
+    """Few moments a day, so that events of one instant are common; some items, countries are not known. With `returns`
+    such a share of the events cancels an item, bought before or not."""
     chance = random.Random(seed)
     rows = []
     for user in range(users):
         for _ in range(chance.choice([1, 2, 3, 12, 25])):
             minutes = 24 * 60 * chance.randrange(days) + chance.randrange(4)
             item = chance.choice([*ITEM_INDEX, UNLISTED])
-            values = {n.USER_VALUES: {"country": chance.choice([*COUNTRIES, "Atlantis", None])}}
+            values: Row = {n.USER_VALUES: {"country": chance.choice([*COUNTRIES, "Atlantis", None])}}
+            if returns and chance.random() < returns:
+                values[n.EVENT_TYPE] = "return"
             rows.append(behaviour(chance.randrange(10**5) * 10**4 + len(rows), f"user {user}", item, minutes, **values))
     return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from mind.behaviours.days import end_of
+from mind.behaviours.standing import standing, with_undoing
 from mind.config import TuplesSection
 from mind.features.history import histories_at_end, user_sequences, within_reach
 from mind.tables import names as n
@@ -76,27 +78,38 @@ def test_a_source_without_profile_features_has_empty_profiles(spark: SparkSessio
     assert found[n.PROFILE] == []
 
 
+def at(moment: datetime) -> dict[str, Any]:
+    return {n.EVENT_TIME: moment, n.EVENT_DAY: moment.date()}
+
+
 @pytest.mark.parametrize("days", [0, 12])
 def test_serving_sees_the_bytes_that_training_saw(spark: SparkSession, days: int) -> None:
     """Each user gets one more target after the log; its history is the one that serving takes without it, and so are
-    its ages where the target comes when the day of serving ends. Whom `history_days` leaves nothing has neither."""
-    length, rows = 6, random_log(23)
+    its ages where the target comes when the day of serving ends. Whom cancellations or `history_days` leave nothing has
+    neither."""
+    length, rows = 6, random_log(23, returns=0.2)
     later = end_of(START.date() + timedelta(days=20), "Asia/Kathmandu")
     planted = [
-        behaviour(10**9 + place, user, "tea", 0, **{n.EVENT_TIME: later, n.EVENT_DAY: later.date()})
+        behaviour(10**9 + place, user, "tea", 0, **at(later), **{n.QUANTITY: 7.0})
         for place, user in enumerate(by_user(rows))
     ]
     tables = items_frame(spark), vocabulary_frame(spark)
     section = every_target(length, days)
-    everything = target_sequences(log_frame(spark, rows + planted), *tables, source(), later.date(), section)
+    # What was cancelled after the target had not been, when it came.
+    after = later + timedelta(hours=1)
+    cancelled = [
+        event | at(after) | {n.EVENT_ID: f"after {event[n.EVENT_ID]}", n.EVENT_TYPE: "return"} for event in rows[::3]
+    ]
+    positive = with_undoing(log_frame(spark, rows + planted + cancelled), source())
+    everything = target_sequences(positive, *tables, source(), later.date(), section)
     trained = build_tuples(everything, section, ages=True).where(f"{n.SPLIT} = 'test'").select(*KNOWN)
-    known = within_reach(log_frame(spark, rows), later, days)
+    known = within_reach(standing(log_frame(spark, rows), source()), later, days)
     sequences = user_sequences(known, *tables, source(), most_recent=length)
     served = histories_at_end(sequences, length, later, ages=True).select(*KNOWN)
     in_order = [(name, "ascending") for name in KNOWN[:1]]
     trained_table, served_table = (frame.toArrow().sort_by(in_order) for frame in (trained, served))
     assert trained_table[n.USER_ID].equals(served_table[n.USER_ID])
-    assert (0 < trained_table.num_rows < len(planted)) if days else (trained_table.num_rows == len(planted))
+    assert 0 < trained_table.num_rows < len(planted)
     for name in KNOWN[1:]:
         one, other = (table[name].combine_chunks() for table in (trained_table, served_table))
         assert one.type == other.type

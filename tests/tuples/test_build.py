@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
+from mind.behaviours.standing import still_standing, with_undoing
 from mind.config import TuplesSection
 from mind.errors import BadInput
 from mind.tables import names as n
@@ -18,11 +19,14 @@ from mind.tuples.build import build_tuples, count_targets, target_sequences, tra
 from mind.tuples.manifest import facts
 from mind.tuples.splits import SPLITS, Window, windows
 from tests.behaviours.shop import behaviour, source
+from tests.behaviours.test_standing import with_stacks
 from tests.features.slow import (
     DAY,
+    ITEM_INDEX,
     ages_before,
     by_user,
     items_frame,
+    known_before,
     log_frame,
     random_log,
     tuples_of,
@@ -98,6 +102,39 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(
     assert counted.behaviours == len(in_windows)
     assert counted.without_history == len(in_windows) - unlimited
     assert counted.above_limit == unlimited - len(expected)
+
+
+@pytest.mark.parametrize("days", [0, 3])
+@settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(seed=st.integers(0, 2**32), length=st.integers(1, 6))
+def test_what_was_cancelled_later_is_in_histories_of_before_and_no_target(
+    spark: SparkSession, days: int, seed: int, length: int
+) -> None:
+    """Each history is what a stack of the user's events before the target's moment leaves standing."""
+    rows = [row for row in random_log(seed, returns=0.3) if row[n.ITEM_ID] not in ("é", "日本", "a b", "-1")]
+    given = section(history_length=length, history_days=days, targets_per_user=99)
+    first, stands = windows(DS, given)["train"].first, with_stacks(rows)
+    expected, targets = [], 0
+    for row in rows:
+        if row[n.EVENT_ID] not in stands or row[n.ITEM_ID] not in ITEM_INDEX or not first <= row[n.EVENT_DAY] <= DS:
+            continue
+        targets += 1
+        as_of, user = row[n.EVENT_TIME], row[n.USER_ID]
+        own = [event for event in rows if event[n.USER_ID] == user and event[n.EVENT_TIME] < as_of]
+        stood = with_stacks(own)
+        events = by_user([event for event in own if event[n.EVENT_ID] in stood]).get(user, [])
+        if known := known_before(events, as_of, length, days=days):
+            known[n.HISTORY_AGES] = ages_before(events, as_of, length, days)
+            expected.append({n.EVENT_ID: row[n.EVENT_ID]} | known)
+    log = with_undoing(log_frame(spark, rows).repartition(3), source())
+    found = target_sequences(log, items_frame(spark), vocabulary_frame(spark), source(), DS, given)
+    assert rows_of(build_tuples(found, given, ages=True).select(*expected[0])) == in_order(expected)
+    assert (counted := count_targets(found, DS, given)).behaviours == targets
+    assert sum(counted.kept.values()) == len(expected) < targets
+    as_it_ended = target_sequences(
+        still_standing(log), items_frame(spark), vocabulary_frame(spark), source(), DS, given
+    )
+    assert rows_of(build_tuples(as_it_ended, given, ages=True).select(*expected[0])) != in_order(expected)
 
 
 def test_partitions_and_the_order_of_rows_change_no_tuple(spark: SparkSession) -> None:

@@ -9,9 +9,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from mind.behaviours.days import between, until
+from mind.behaviours.days import between, reach_begins, until
 from mind.behaviours.parse import parse
-from mind.behaviours.standing import standing
+from mind.behaviours.standing import standing, with_undoing
 from mind.features.entities import items_as_of, users_as_of
 from mind.features.history import NEEDED, histories_at_end, user_sequences
 from mind.features.vocabulary import observed_values
@@ -62,7 +62,9 @@ def plans(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
     def tuples(kept: DataFrame) -> DataFrame:
         return build_tuples(target_sequences(kept, items, vocabulary, PLAIN, DS, section()), section())
 
-    served = user_sequences(standing(known, PLAIN), items, vocabulary, PLAIN, most_recent=4)
+    def histories(given: DataFrame) -> DataFrame:
+        return histories_at_end(user_sequences(standing(given, PLAIN), items, vocabulary, PLAIN, most_recent=4), 4)
+
     frames = {
         "ingest": parse(raw, PLAIN, "UTC", FIRST, LAST),
         "ingest, all rules": parse(raw, WITH_RULES, "UTC", FIRST, LAST),
@@ -71,8 +73,9 @@ def plans(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
         "items": items_as_of(standing(known, PLAIN), vocabulary, PLAIN, DS),
         "users": users_as_of(known, standing(known, PLAIN), vocabulary, PLAIN, DS),
         "tuples": tuples(standing(needed, PLAIN)),
-        "tuples, cancellations": tuples(standing(needed, source())),
-        "histories": histories_at_end(served, 4),
+        "tuples, cancellations": tuples(with_undoing(needed, source())),
+        "histories": histories(known),
+        "histories of limited reach": histories(until(behaviours.select(*NEEDED), DS, reach_begins(DS, 2))),
         "tuples of limited reach": tuples(standing(until(behaviours.select(*NEEDED), DS, REACHED), PLAIN)),
     }
     settings = {"spark.sql.autoBroadcastJoinThreshold": "-1", "spark.sql.maxMetadataStringLength": "10000"}
@@ -96,6 +99,7 @@ SHUFFLES = {
     "tuples": 1,
     "tuples, cancellations": 6,
     "histories": 1,
+    "histories of limited reach": 1,
     "tuples of limited reach": 1,
 }
 """How often rows move between tasks where nothing but items and vocabulary is small enough to be broadcast."""
@@ -119,6 +123,8 @@ def test_a_night_reads_no_day_after_its_own_and_no_column_that_it_does_not_need(
         assert all(columns < set(NEEDED) for columns, _ in read[name]), name
     ((_, filters),) = read["tuples of limited reach"]
     assert f"(event_day >= {REACHED})" in filters
+    ((_, filters),) = read["histories of limited reach"]
+    assert f"(event_day >= {DS - timedelta(days=2)})" in filters
     ((columns, filters),) = read["held days"]
     assert columns == set()
     assert f"(event_day >= {DS})" in filters
