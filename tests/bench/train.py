@@ -8,6 +8,7 @@ own step with 1,000 shared negatives, Adam with lazy rows. Theirs: the step of i
 without its default weight decay, which would cost it another pass) with 10 negatives a row, as its examples have it.
 Ours is measured twice: with the model that theirs is (random start, negatives scored by the chosen interest), from
 which `over_torch_rechub` comes, and with conf/default.toml, which does more. Medians over rounds.
+`share_of_limit` is the time that the machine needs at least (`train_limit.py`) over the time of the step.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from mind.training.loader import TENSORS, Batch, TupleLoader, read_file
 from mind.training.prefetch import ahead
 from mind.training.trainer import Night, Trainer, build_model
 from tests.bench.record import record
+from tests.bench.train_limit import measured_machine, product_flops
 
 BATCH, LENGTH, DIMENSION, INTERESTS, NEGATIVES, THEIR_NEGATIVES = 1024, 50, 64, 4, 1000, 10
 COUNTRIES = 100
@@ -237,6 +239,8 @@ def main() -> None:
     given = flags.parse_args()
     torch.set_num_threads(given.threads)
     found: dict[str, float] = {"train.threads": given.threads}
+    machine = measured_machine()
+    found |= {"train.product_gflops": machine.product_gflops, "train.copied_gb_per_s": machine.copied_gb_per_s}
     for name, items in SIZES.items():
         rows = batches(items)
         if given.profile:
@@ -244,12 +248,16 @@ def main() -> None:
             continue
         steps = [our_step(items, rows, LIKE_THEIRS), our_step(items, rows, ()), their_step(items, rows)]
         ours_s, default_s, theirs_s = in_turn(steps, given.rounds, [4, 2, 1])
+        distinct = len(np.unique(rows[0].history_BL)) - 1
+        least_s = [machine.seconds(product_flops(step), distinct, DIMENSION) for step in steps[:2]]
         found |= {
             f"train.{name}.examples_per_s": BATCH / ours_s,
             f"train.{name}.torch_rechub_examples_per_s": BATCH / theirs_s,
             f"train.{name}.over_torch_rechub": theirs_s / ours_s,
             f"train.{name}.default_setting_examples_per_s": BATCH / default_s,
             f"train.{name}.default_setting_over_torch_rechub": theirs_s / default_s,
+            f"train.{name}.share_of_limit": least_s[0] / ours_s,
+            f"train.{name}.default_setting_share_of_limit": least_s[1] / default_s,
         }
     if not given.profile:
         found |= bench_loader(3)
