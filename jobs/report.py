@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from mind.launch import Run, job
-from mind.report.facts import NightFacts, count_rows, interests_and_lengths, published, refused_by_reason
+from mind.report.facts import (
+    NightFacts,
+    count_rows,
+    interests_and_lengths,
+    published,
+    refused_by_reason,
+    shares_of_interests,
+)
 from mind.report.item_map import item_map
 from mind.report.kept import keep
 from mind.report.page import write_page
@@ -66,6 +73,9 @@ def main(run: Run) -> None:
         main_cutoff=cutoff,
         comparison=served.comparison,
         item_map=item_map(frames[ITEM_VECTORS.name], frames[ITEMS.name], rows[ITEM_VECTORS.name], people),
+        interest_shares=shares_of_interests(
+            frames[USER_INTERESTS.name], frames[CANDIDATES.name], rows[USER_INTERESTS.name], cutoff
+        ),
         seconds=seconds_by_step(lines, STEPS),
         ingested=rows_read(lines),
     )

@@ -135,8 +135,13 @@ def _cloud(cloud: Cloud, points: list[tuple[float, float]]) -> str:
     return f'<g {paint} opacity="{cloud.opacity:g}">{shapes}</g>'
 
 
-def heat(rows: Sequence[tuple[str, Sequence[float]]], columns: Sequence[str], told: str) -> str:
-    """A table whose cells are the darker the nearer a weight is to 1."""
+def heat(
+    rows: Sequence[tuple[str, Sequence[float]]],
+    columns: Sequence[str],
+    told: str,
+    corner: str = "behaviour, by interest",
+) -> str:
+    """A table whose cells are the darker the nearer a weight is to 1; a row may be shorter than `columns`."""
     head = "".join(f'<th class="n">{escape(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><td class="name">{escape(name)}</td>{"".join(_cell(weight) for weight in weights)}</tr>'
@@ -144,7 +149,7 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], columns: Sequence[str], to
     )
     return (
         f'<div class="scroll"><table class="heat" aria-label="{escape(told)}">'
-        f"<tr><th>behaviour, by interest</th>{head}</tr>{body}</table></div>"
+        f"<tr><th>{escape(corner)}</th>{head}</tr>{body}</table></div>"
     )
 
 

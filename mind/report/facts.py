@@ -15,6 +15,10 @@ from mind.report.item_map import ItemMap
 from mind.tables import ITEM_CF
 from mind.tables import names as n
 
+SAMPLE = 5000
+"""Users whose lists are looked at for `interest_shares`, about."""
+_HASHES = 1_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interest:
@@ -64,6 +68,8 @@ class NightFacts:
     comparison: dict[str, Any] | None = None
     """What `compare` kept of this night; None where it decided nothing."""
     item_map: ItemMap | None = None
+    interest_shares: dict[int, list[float]] = field(default_factory=dict)
+    """By K' above 1: the share that each interest has of the first `main_cutoff` places of the lists."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By step, in the order of the night."""
     ingested: dict[str, int] = field(default_factory=dict)
@@ -105,6 +111,19 @@ def interests_and_lengths(interests: DataFrame) -> tuple[dict[int, int], dict[in
         by_interests[row[n.INTEREST_COUNT]] = by_interests.get(row[n.INTEREST_COUNT], 0) + row["count"]
         by_length[row["length"]] = by_length.get(row["length"], 0) + row["count"]
     return dict(sorted(by_interests.items())), dict(sorted(by_length.items()))
+
+
+def shares_of_interests(interests: DataFrame, candidates: DataFrame, users: int, places: int) -> dict[int, list[float]]:
+    """By K' above 1: the share of each interest in the first `places` places of the lists, of a sample of the `users`
+    that is the same on every run."""
+    sampled = F.pmod(F.xxhash64(n.USER_ID), F.lit(_HASHES)) < int(_HASHES * min(1.0, SAMPLE / max(users, 1)))
+    several = interests.where(sampled & (F.col(n.INTEREST_COUNT) > 1)).select(n.USER_ID, n.INTEREST_COUNT)
+    lists = candidates.where(sampled).select(n.USER_ID, F.slice(n.INTEREST_OF_ORIGIN, 1, places).alias("origins"))
+    rows = several.join(lists, n.USER_ID).select(n.INTEREST_COUNT, F.explode("origins").alias("origin"))
+    counts: dict[int, list[int]] = {}
+    for row in rows.where("origin >= 0").groupBy(n.INTEREST_COUNT, "origin").count().collect():
+        counts.setdefault(row[n.INTEREST_COUNT], [0] * row[n.INTEREST_COUNT])[row["origin"]] = row["count"]
+    return {number: [count / sum(held) for count in held] for number, held in sorted(counts.items())}
 
 
 def published(publications: DataFrame, ds: str) -> tuple[dict[str, str], list[dict[str, Any]]]:

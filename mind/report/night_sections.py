@@ -48,6 +48,20 @@ def users(facts: NightFacts) -> str:
         '<p class="said">A user gets K\' = max(1, min(K, floor(log2 n))) interests for n behaviours.</p>'
         f'<div class="columns"><div><h3>Users by K\'</h3>{counted(interests, "users by number of interests")}</div>'
         f"<div><h3>Users by behaviours routed</h3>{counted(lengths, 'users by length of history')}</div></div>"
+        f"{_interest_shares(facts)}"
+    )
+
+
+def _interest_shares(facts: NightFacts) -> str:
+    if not facts.interest_shares:
+        return ""
+    columns = [f"{number + 1}" for number in range(max(facts.interest_shares))]
+    rows = [(_many(count, "interest"), shares) for count, shares in facts.interest_shares.items()]
+    table = heat(rows, columns, "share of each interest in the lists", "users with, by interest")
+    return (
+        f"<h3>Where the first {facts.main_cutoff} places of a list come from</h3>{table}"
+        '<p class="said">Share of the places whose item the interest scored highest. With the farthest start interest '
+        "1 begins at the latest behaviour. Where one has nearly all, the others do nothing for these users.</p>"
     )
 
 

@@ -78,6 +78,7 @@ def facts(**changes: Any) -> NightFacts:
             behaviours=WALK[90:95],
             candidates=((0, WALK[110]), (1, WALK[120]), (-1, WALK[130])),
         ),
+        "interest_shares": {2: [0.62, 0.38], 3: [0.5, 0.25, 0.25]},
         "seconds": {"ingest": 12.5, "train": 75.0},
         "ingested": {"rows_read": 527772, "rows_kept": 392692, "rows_refused": 135080},
     }

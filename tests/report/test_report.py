@@ -123,6 +123,9 @@ def test_the_headline_is_the_nights_outcome() -> None:
     for said in ("The night of 2011-12-08 Published", "table version 12", "2 of 3", "392,692", "above limit", "failed"):
         assert said in page.text, said
     assert "nothing: other interests score its items higher" in page.text
+    assert "users with, by interest123" in page.text
+    assert "2 interests0.620.38" in page.text
+    assert "3 interests0.500.250.25" in page.text
     worse = METRICS | {"test_hit_rate_at_50": 0.0333}
     assert "finds 50 % less than popularity" in Page(render(facts(metrics=worse), people=True)).text
 
@@ -139,6 +142,7 @@ def test_a_night_of_which_nothing_is_known_still_has_a_page() -> None:
         publication={},
         comparison=None,
         item_map=None,
+        interest_shares={},
         seconds={},
         ingested={},
     )
