@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mind.generated import between
-from tests.bench.quality.table import ahead
+from tests.bench.quality.runner import ABLATION
+from tests.bench.quality.table import WINNER, ahead
 
 BENCH, QUALITY = Path("build/bench.json"), Path("build/quality.json")
 CUTS = ("recall10", "recall20", "recall50", "recall100", "ndcg10")
@@ -74,7 +75,7 @@ def quality_tables(numbers: Mapping[str, float]) -> str:
         return "No numbers yet: run `make quality`, then `make bench-page`."
     lines: list[str] = []
     for log in sorted({name.split(".")[0] for name in numbers}):
-        methods = {name.split(".")[1] for name in numbers if name.startswith(f"{log}.")}
+        methods = {name.split(".")[1] for name in numbers if name.startswith(f"{log}.")} - set(ABLATION)
         heads = "| method | seeds | R@10 | R@20 | R@50 | R@100 | NDCG@10 | MIND-K is ahead at R@50 |"
         lines += [f"**{log}**", "", heads, "|---" + "|---:" * 7 + "|"]
         for method in sorted(methods, key=lambda method: (numbers[f"{log}.{method}.recall50"], method)):
@@ -83,6 +84,35 @@ def quality_tables(numbers: Mapping[str, float]) -> str:
             lines.append(f"| {' | '.join([method, seeds, *cells, ahead(numbers, log, method)])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def ablation_table(numbers: Mapping[str, float]) -> str:
+    """One row for each change of MIND-K, itself above them; R@10 and R@50 on each log, and what the change takes off or
+    adds."""
+    logs = sorted({name.split(".")[0] for name in numbers if name.split(".")[1] in ABLATION})
+    if not logs:
+        return "No numbers yet: run `make quality ABLATION=1`, then `make bench-page`."
+    heads = [f"{log} {cut}" for log in logs for cut in ("R@10", "R@50")]
+    lines = [f"| MIND-K with | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
+    names = [f"{log}.{{}}.{cut}" for log in logs for cut in ("recall10", "recall50")]
+    lines.append(f"| nothing changed | {' | '.join(_share(numbers, name.format(WINNER)) for name in names)} |")
+    for method, change in ABLATION.items():
+        if any(name.format(method) in numbers for name in names):
+            cells = [_changed(numbers, name.format(method), name.format(WINNER)) for name in names]
+            lines.append(f"| {_in_words(change)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _changed(numbers: Mapping[str, float], name: str, beside: str) -> str:
+    if name not in numbers:
+        return ""
+    return f"{_share(numbers, name)} ({numbers[name] - numbers[beside]:+.4f})"
+
+
+def _in_words(change: Mapping[str, object]) -> str:
+    if "paper" in change:
+        return "all of `conf/paper.toml`"
+    return ", ".join(f"`{key} = {json.dumps(value)}`" for key, value in change.items())
 
 
 def _told(value: float) -> str:
@@ -102,7 +132,9 @@ def _read(file: Path) -> dict[str, float]:
 def main() -> None:
     page = Path(sys.argv[1])
     text = between(page.read_text(encoding="utf-8"), bench_table(_read(BENCH)), "bench")
-    page.write_text(between(text, quality_tables(_read(QUALITY)), "quality"), encoding="utf-8")
+    quality = _read(QUALITY)
+    text = between(text, quality_tables(quality), "quality")
+    page.write_text(between(text, ablation_table(quality), "ablation"), encoding="utf-8")
 
 
 if __name__ == "__main__":

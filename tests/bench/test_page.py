@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mind.generated import between
-from tests.bench.page import bench_table, meaning, quality_tables
+from tests.bench.page import ablation_table, bench_table, meaning, quality_tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -49,9 +49,26 @@ def test_methods_of_a_log_stand_from_the_weakest_to_the_strongest_with_deviation
     assert lines[5].endswith("|  |")
 
 
+def test_changes_of_the_winner_have_a_table_of_their_own() -> None:
+    numbers = {}
+    for method, recall in (("mind_k", 0.31), ("mind_k_no_recency", 0.25), ("mind_k_paper", 0.4)):
+        for cut in ("recall10", "recall20", "recall50", "recall100", "ndcg10"):
+            numbers |= {f"beauty.{method}.{cut}": recall, f"beauty.{method}.{cut}.sd": 0.0}
+        numbers[f"beauty.{method}.seeds"] = 1
+    assert ablation_table(numbers).splitlines() == [
+        "| MIND-K with | beauty R@10 | beauty R@50 |",
+        "|---|---:|---:|",
+        "| nothing changed | .3100 | .3100 |",
+        "| `recency = false` | .2500 (-0.0600) | .2500 (-0.0600) |",
+        "| all of `conf/paper.toml` | .4000 (+0.0900) | .4000 (+0.0900) |",
+    ]
+    assert [line for line in quality_tables(numbers).splitlines() if "mind_k_" in line] == []
+
+
 def test_where_nothing_ran_the_page_says_what_to_run() -> None:
     assert "make bench" in bench_table({})
     assert "make quality" in quality_tables({})
+    assert "ABLATION=1" in ablation_table({})
 
 
 def test_a_page_without_markers_is_refused() -> None:
