@@ -230,7 +230,7 @@ def main() -> None:
         child = verbs.add_parser(verb, help=text, parents=[parser("")], add_help=False, allow_abbrev=False)
         child.add_argument("steps", nargs=many, type=step, metavar="STEP")
     night = verbs.add_parser("night", help="run every step", parents=[parser("")], add_help=False, allow_abbrev=False)
-    night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion")
+    night.add_argument("--skip", action="append", default=[], choices=["train"], help="keep the champion, no tuples")
     given = flags.parse_args()
     try:
         config = load(given.config, given.overrides)

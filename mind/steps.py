@@ -110,10 +110,10 @@ OPERATIONS: dict[str, Step] = {
 """What people and schedulers start beside the night."""
 
 JOBS: dict[str, Step] = STEPS | OPERATIONS
-TRAINING = ("train", "evaluate", "compare")
+TRAINING = ("build_tuples", "train", "evaluate", "compare")
 """What a night without training leaves out; the champion stays."""
 SERVING = ("embed_items", "embed_users", "retrieve", "retrieve_item_cf", "publish")
-_WITH_A_MODEL = ("build_tuples", *TRAINING, "embed_items", "embed_users", "retrieve")
+_WITH_A_MODEL = (*TRAINING, "embed_items", "embed_users", "retrieve")
 _WITHOUT = ("retrieve_item_cf",)
 
 
