@@ -3,14 +3,7 @@
 from pathlib import Path
 
 from mind.launch import Run, job
-from mind.report.facts import (
-    NightFacts,
-    count_rows,
-    interests_and_lengths,
-    published,
-    refused_by_reason,
-    shares_of_interests,
-)
+from mind.report.facts import NightFacts, count_rows, interest_facts, published, refused_by_reason
 from mind.report.item_map import item_map
 from mind.report.kept import keep
 from mind.report.page import write_page
@@ -54,7 +47,6 @@ def main(run: Run) -> None:
     people = choose(frames[USER_INTERESTS.name], frames[CANDIDATES.name], config.report.users)
     page = Path(config.report.folder).resolve() / ds.isoformat() / "index.html"
     rows = count_rows(frames) | {f"tuples, {split}": number for split, number in tuples.items()}
-    by_interests, by_length = interests_and_lengths(frames[USER_INTERESTS.name])
     lines = lines_of(config.logs.folder, ds.isoformat())
     facts = NightFacts(
         ds=ds.isoformat(),
@@ -66,18 +58,14 @@ def main(run: Run) -> None:
         model_version=served.name,
         publication=publication,
         gates=gates,
-        users_by_interests=by_interests,
-        history_lengths=by_length,
         people=describe(people, frames[ITEMS.name], served.reasons),
         places={"tables": lake.root, "MLflow store": registry.place, "report": str(page)},
         main_cutoff=cutoff,
         comparison=served.comparison,
         item_map=item_map(frames[ITEM_VECTORS.name], frames[ITEMS.name], rows[ITEM_VECTORS.name], people),
-        interest_shares=shares_of_interests(
-            frames[USER_INTERESTS.name], frames[CANDIDATES.name], rows[USER_INTERESTS.name], cutoff
-        ),
         seconds=seconds_by_step(lines, STEPS),
         ingested=rows_read(lines),
+        **interest_facts(frames[USER_INTERESTS.name], frames[CANDIDATES.name], rows[USER_INTERESTS.name], cutoff),
     )
     write_page(facts, Path(config.report.folder))
     if served.version is not None:

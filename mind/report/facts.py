@@ -102,6 +102,13 @@ def refused_by_reason(quarantine: DataFrame) -> dict[str, int]:
     return {row[n.REASON]: row["count"] for row in rows}
 
 
+def interest_facts(interests: DataFrame, candidates: DataFrame, users: int, places: int) -> dict[str, Any]:
+    """The fields of `NightFacts` that tell of the interests of so many `users` and of the first `places` places of the lists."""
+    by_interests, by_length = interests_and_lengths(interests)
+    shares = shares_of_interests(interests, candidates, users, places)
+    return {"users_by_interests": by_interests, "history_lengths": by_length, "interest_shares": shares}
+
+
 def interests_and_lengths(interests: DataFrame) -> tuple[dict[int, int], dict[int, int]]:
     """Users by K', and by the greatest power of two that their history is long; in one pass."""
     length = F.pow(F.lit(2), F.floor(F.log2(F.greatest(F.col(n.HISTORY_LENGTH), F.lit(1))))).cast("int").alias("length")

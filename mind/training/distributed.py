@@ -153,8 +153,9 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return parameter.grad
 
 
-def _die_with_the_launcher() -> None:
-    """Let Linux kill this rank when torchrun is killed, which has no time to do it then.
+def die_with_the_parent() -> None:
+    """Let Linux kill this process when the one that started it is killed, torchrun for example, which has no time to do
+    it then.
 
     Ranks have sessions of their own; they would train on beside the next try and write into its checkpoints.
     """
@@ -174,7 +175,7 @@ def ranks(threads: int) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(0, 1)
         return
-    _die_with_the_launcher()
+    die_with_the_parent()
     store, rank, _ = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     # A second group of the same processes must not find the addresses of the first.
     own = dist.PrefixStore(f"group {next(_OPENED)}", store)  # type: ignore[attr-defined]

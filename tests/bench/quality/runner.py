@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from mind.model.architecture import LATER
+from mind.training.distributed import die_with_the_parent
 from tests.bench.quality.data import LOGS, read
 from tests.bench.quality.table import write_results
 
@@ -132,7 +133,8 @@ def main() -> None:
                 continue
             once = () if seed == 1 else ("popularity", "item_cf")
             work += [(log, method, seed) for method in wanted if method not in once]
-    with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=spawned, initializer=die_with_the_parent) as pool:
         begun = {pool.submit(run, *job, options.quick, options.device): job for job in work}
         for number, ended in enumerate(as_completed(begun), start=1):
             with np.load(ended.result()) as held:
