@@ -103,7 +103,7 @@ def refused_by_reason(quarantine: DataFrame) -> dict[str, int]:
 
 
 def interest_facts(interests: DataFrame, candidates: DataFrame, users: int, places: int) -> dict[str, Any]:
-    """The fields of `NightFacts` that tell of the interests of so many `users` and of the first `places` places of the lists."""
+    """The fields of `NightFacts` on the interests of so many `users` and on the first `places` places of the lists."""
     by_interests, by_length = interests_and_lengths(interests)
     shares = shares_of_interests(interests, candidates, users, places)
     return {"users_by_interests": by_interests, "history_lengths": by_length, "interest_shares": shares}
