@@ -1,54 +1,35 @@
 """The training losses of a batch, computing no padding and each distinct item once.
 
 Shapes: B batch, L history length, K interests, D dimension, N negatives, F item features, P profile features, T real
-behaviours of the batch, U distinct items, J vectors of a user that get a gradient, b users of a bucket, l its width, X
-width of what the head sees beside a capsule, W positives: the targets and the next targets.
+behaviours of the batch, U distinct items, J vectors of a user that get a gradient, X width of what the head sees beside
+a capsule, W positives: the targets and the next targets.
 
 The values are those of `MIND.interests`, `label_attention` and `sampled_softmax` one after the other. Here rows are
-sorted by the length of their history and routed in buckets; a weighted sum reads the distinct items' rows directly
-(`rows.py`); and where one interest alone is trained (hard attention that also scores the negatives), the gradient
-is computed for that interest alone.
+sorted by the length of their history and routed by themselves (`batch_routing.py`); a weighted sum reads the distinct
+items' rows directly (`rows.py`); and where one interest alone is trained (hard attention that also scores the
+negatives), the gradient is computed for that interest alone.
 """
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mind.model.arithmetic import FAST
+from mind.model.batch_routing import routed
+from mind.model.batches import Batch, batch_of
 from mind.model.behaviour_time import bounded
 from mind.model.hashing import kept_entries
 from mind.model.interests import packed_weights
 from mind.model.label_attention import label_attention
 from mind.model.losses import best_vector_softmax, hits, likeness
 from mind.model.positives import Positives, positives_of
-from mind.model.recency import SMALLEST_WEIGHT, weighted_mean
-from mind.model.routing import routing_weights, squash
-from mind.model.rows import Behaviours, collected, grouped
+from mind.model.recency import SMALLEST_WEIGHT
+from mind.model.rows import collected
 
 if TYPE_CHECKING:
     from mind.model.mind import MIND
-
-BUCKETS = 4
-"""Users are routed in this many groups of like length; more mean less padding and more calls."""
-
-
-class _Batch(NamedTuple):
-    """A batch whose users stand in the order of their histories' lengths."""
-
-    history_BL: Tensor
-    """Item indexes, packed to the right: a column is at the same place from the most recent in every row."""
-    mask_BL: Tensor
-    age_BL: Tensor | None
-    """Buckets of the behaviours' ages, packed likewise; None where the model takes none."""
-    length_B: Tensor
-    active_BK: Tensor
-    distinct_U: Tensor
-    behaviours: Behaviours
-    """Its further rows are the negatives, then the positives."""
 
 
 def training_losses(
@@ -69,7 +50,7 @@ def training_losses(
     target_BF = target_BF[order_B]
     age_BL = None if age_BL is None else age_BL[order_B]
     positives = positives_of(target_BF[:, 0].long(), None if next_BE is None else next_BE[order_B])
-    batch = _batch(model, history_BL[order_B], age_BL, positives.item_W, negatives_N.long())
+    batch = batch_of(model, history_BL[order_B], age_BL, positives.item_W, negatives_N.long())
     codes_UF = model.item_embedding.codes(batch.distinct_U)
     item_UD = model.item_embedding(codes_UF, distinct=True)
     place_B = batch.behaviours.row_R[len(negatives_N) :][: len(target_BF)]
@@ -80,7 +61,7 @@ def training_losses(
     profile_BX = model.profile_embedding(profile_BP[order_B], like=model.mapping_DD)
     kept_UD = _kept(model, batch.distinct_U, item_UD, salt)
     behaved_UD = item_UD.detach() if kept_UD is None else item_UD.detach() * kept_UD
-    weights_BKL, capsules_BKD, context_BD = _routed(model, batch, behaved_UD, salt)
+    weights_BKL, capsules_BKD, mean_BD = routed(model, batch, behaved_UD, salt)
 
     # Interests can be held apart only where all of them are there, and each positive chooses its own.
     only = given.negatives_scored_by == "chosen" and math.isinf(given.attention_power)
@@ -88,7 +69,7 @@ def training_losses(
     active_BJ, weights_BJL = batch.active_BK, weights_BKL
     if only:
         with torch.no_grad():
-            interests_BKD = model.vectors(capsules_BKD, batch.active_BK, model.beside(profile_BX, context_BD))
+            interests_BKD = model.vectors(capsules_BKD, batch.active_BK, model.beside(profile_BX, mean_BD))
             dots_BK = torch.matmul(interests_BKD, label_BD.unsqueeze(-1)).squeeze(-1)
             best_B = dots_BK.masked_fill(~batch.active_BK, -math.inf).argmax(dim=1)
             weights_BJL = weights_BKL[torch.arange(len(best_B), device=best_B.device), best_B].unsqueeze(1)
@@ -118,7 +99,7 @@ def _kept(model: "MIND", item_U: Tensor, item_UD: Tensor, salt: int) -> Tensor |
 
 
 def _sums(
-    model: "MIND", batch: _Batch, weights_BJL: Tensor, item_UD: Tensor, kept_UD: Tensor | None
+    model: "MIND", batch: Batch, weights_BJL: Tensor, item_UD: Tensor, kept_UD: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Weighted sums of each user's behaviours before S, the last of them the mean for the head where the model has one
     [B, J or J + 1, D]; and the rows of negatives and targets [R, D]."""
@@ -140,86 +121,6 @@ def _sums(
         assert batch.age_BL is not None
         sums_BJD = sums_BJD + model.behaviour_time.sums(weights_BJL, batch.age_BL)
     return sums_BJD, rows_RD
-
-
-def _batch(model: "MIND", history_BL: Tensor, age_BL: Tensor | None, positive_W: Tensor, negatives_N: Tensor) -> _Batch:
-    real_BL = history_BL != 0
-    length_B = real_BL.sum(dim=1)
-    item_T = history_BL[real_BL].long()
-    found = grouped(torch.cat([item_T, negatives_N, positive_W]))
-    count = len(item_T)
-    # Row-major order of the packed mask is that of the unpacked one: setting by it packs.
-    width = history_BL.shape[1]
-    mask_BL = torch.arange(width, device=history_BL.device) >= width - length_B.unsqueeze(1)
-    packed_BL, place_BL = torch.zeros_like(mask_BL, dtype=torch.int64), torch.zeros_like(mask_BL, dtype=torch.int64)
-    packed_BL[mask_BL] = item_T
-    place_BL[mask_BL] = found.inverse_M[:count] + 1
-    if age_BL is not None:
-        age_BL = torch.zeros_like(place_BL).masked_scatter_(mask_BL, age_BL[real_BL])
-    count_U = torch.bincount(found.inverse_M[:count], minlength=len(found.value_U))
-    behaviours = Behaviours(
-        row_T=found.inverse_M[:count],
-        user_T=torch.repeat_interleave(length_B),
-        first_B=length_B.cumsum(0) - length_B,
-        order_T=found.order_M[found.order_M < count],
-        first_U=count_U.cumsum(0) - count_U,
-        row_R=found.inverse_M[count:],
-        place_BL=place_BL,
-        mask_BL=mask_BL,
-    )
-    return _Batch(packed_BL, mask_BL, age_BL, length_B, model.active(length_B), found.value_U, behaviours)
-
-
-@torch.no_grad()
-def _routed(model: "MIND", batch: _Batch, item_UD: Tensor, salt: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Routing weights [B, K, L], capsules [B, K, D]; where it takes part, the mean of the mapped behaviours [B, D]."""
-    users, width = batch.history_BL.shape
-    mapped_UD = item_UD.new_zeros(len(item_UD) + 1, item_UD.shape[1])
-    torch.mm(item_UD, model.mapping_DD.T, out=mapped_UD[1:])
-    weights_BKL = mapped_UD.new_zeros(users, model.architecture.interests, width)
-    capsules = [mapped_UD.new_zeros(0, model.architecture.interests, mapped_UD.shape[1])]
-    context = [mapped_UD.new_zeros(0, mapped_UD.shape[1])]
-    for rows, longest in _buckets(batch.length_B):
-        latest = (rows, slice(width - longest, width))
-        mask_bl, age_bl = batch.mask_BL[latest], None if batch.age_BL is None else batch.age_BL[latest]
-        weight_bl = packed_weights(model, mask_bl, age_bl)
-        mapped_blD = functional.embedding(batch.behaviours.place_BL[latest], mapped_UD)
-        if model.recency is not None:
-            # Padding gets a place's vector too, but no weight.
-            mapped_blD += functional.linear(model.recency.latest_places(longest), model.mapping_DD)
-        if model.behaviour_time is not None:
-            assert age_bl is not None
-            mapped_blD += functional.embedding(
-                age_bl, functional.linear(model.behaviour_time.vector_AD, model.mapping_DD)
-            )
-        if model.architecture.needs_mean:
-            context.append(weighted_mean(mapped_blD, mask_bl, weight_bl, FAST))
-        if model.architecture.method == "youtube_dnn":
-            capsules.append(context[-1].unsqueeze(1))
-            continue
-        start_blK = model.start(batch.history_BL[latest], mapped_blD, salt)
-        weights_bKl = routing_weights(
-            mapped_blD,
-            mask_bl,
-            start_blK.transpose(1, 2),
-            batch.active_BK[rows],
-            model.architecture.routing_iterations,
-            weight_BL=weight_bl,
-        )
-        weights_BKL[rows, :, width - longest :] = weights_bKl
-        summed_bKl = weights_bKl if weight_bl is None else weights_bKl * weight_bl.unsqueeze(1)
-        capsules.append(squash(FAST.product(summed_bKl.to(mapped_blD.dtype), mapped_blD)))
-    return weights_BKL, torch.cat(capsules), torch.cat(context) if model.architecture.needs_mean else None
-
-
-def _buckets(length_B: Tensor) -> Iterator[tuple[slice, int]]:
-    """Neighbouring rows of ascending lengths, and the longest of each, at least 1."""
-    users = len(length_B)
-    size = max(-(-users // BUCKETS), 1)
-    ends = [min(first + size, users) for first in range(0, users, size)]
-    longest = length_B[[end - 1 for end in ends]].tolist() if ends else []
-    for end, length in zip(ends, longest, strict=True):
-        yield slice((end - 1) // size * size, end), max(length, 1)
 
 
 def _losses(
