@@ -13,7 +13,8 @@ from mind.storage.audit import content_fingerprint
 from mind.storage.feature_files import profiles_of
 from mind.storage.lake import Lake
 from mind.storage.session import session
-from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, VOCABULARY
+from mind.tables import BEHAVIOURS, ITEMS, USER_INTERESTS, USERS, VOCABULARY
+from mind.tables import names as n
 from mind.tracking.registry import CHAMPION, Registry
 
 
@@ -26,13 +27,16 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     vocabulary = lake.read(VOCABULARY)
     model.check_vocabulary(content_fingerprint(entries_below(vocabulary, model.sizes)))
-    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, reach_begins(ds, model.history_days)), source)
+    days = model.reach(config.tuples.history_days)
+    kept = standing(until(lake.read(BEHAVIOURS).select(*NEEDED), ds, reach_begins(ds, days)), source)
     items = known_items(lake.read(ITEMS, ds), model.items)
     end = end_of(ds, config.lake.time_zone)
-    kept = within_reach(kept, end, model.history_days)
+    kept = within_reach(kept, end, days)
     profiles, length = profiles_of(lake, source, ds), model.history_length
     sequences = user_sequences(kept, items, vocabulary, source, most_recent=length, profiles=profiles)
     histories = histories_at_end(sequences, length, end, ages=model.behaviour_time)
+    # A model may reach further back than the night looks for its users.
+    histories = histories.join(lake.read(USERS, ds).select(n.USER_ID), n.USER_ID, "left_semi")
     interests = embed_users(histories, model)
     lake.replace(USER_INTERESTS, stamped(interests, ds, model), ds, ds)
 

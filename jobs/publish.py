@@ -35,23 +35,23 @@ def main(run: Run) -> None:
     lake = Lake(session(), config.lake.root, config.lake.catalog)
     staged = lake.read(STAGED, ds).persist()
     publications, days = lake.read_or_empty(PUBLICATIONS), config.retrieval.exclude_days
-    first = min(first_day_read(ds, config.tuples), first_day_listed(ds, config.retrieval))
-    kept = standing(until(lake.read(BEHAVIOURS), ds, first), load_source(config.ingest.source))
-    items = lake.read(ITEMS, ds)
+    items, source = lake.read(ITEMS, ds), load_source(config.ingest.source)
     if config.retrieval.method == ITEM_CF:
         catalogue = known_items(items)
+        kept = standing(until(lake.read(BEHAVIOURS), ds, first_day_read(ds, config.tuples)), source)
         interests = stamped(with_histories(kept, catalogue), ds, ItemCF(section=config.item_cf))
         recalls = lake.read_or_empty(RECALL_SAMPLE).limit(0)  # nothing was searched
     else:
         catalogue, interests = lake.read(ITEM_VECTORS, ds), lake.read(USER_INTERESTS, ds)
         recalls = lake.read(RECALL_SAMPLE, ds)
+    recent = standing(until(lake.read(BEHAVIOURS), ds, first_day_listed(ds, config.retrieval)), source)
     found = measure(
         staged,
         users=lake.read(USERS, ds),
         interests=interests,
         catalogue=catalogue,
         out=left_out(lake.spark, items, ds, config.lake.time_zone, config.retrieval),
-        touched=touched(kept, ds, days) if days else None,
+        touched=touched(recent, ds, days) if days else None,
         recalls=recalls,
         before=night_before(publications, lake.read_or_empty(CANDIDATES), ds),
         wanted=config.retrieval.candidates,

@@ -58,7 +58,7 @@ class TuplesSection(Section):
 
     history_length: Positive = Field(description="L: most recent behaviours kept in a history")
     history_days: Count = Field(
-        description="days before its moment that a history reaches back, then a night reads no older ones; 0: all"
+        description="days that a history reaches back; a night reads so many before its first target; 0: all"
     )
     split: Literal["time", "last", "paper"] = Field(
         description="targets by days | each user's last one for test, the one before for validation | 18:1:1 by chance"

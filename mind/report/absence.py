@@ -31,7 +31,7 @@ def before_scores(
     """
     known = items.where(F.col(n.ITEM_ID) == item_id).first()
     if known is None:
-        return "it has no standing behaviour up to this night, or its id is written otherwise"
+        return "it has no standing behaviour in the days that this night read, or its id is written otherwise"
     if known[n.ITEM_INDEX] <= UNKNOWN:
         return (
             f"it is too rare to have an index: {known[n.BEHAVIOURS]} behaviours, the rule is vocabulary.minimum_count"

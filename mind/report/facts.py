@@ -127,8 +127,10 @@ def shares_of_interests(interests: DataFrame, candidates: DataFrame, users: int,
     several = interests.where(sampled & (F.col(n.INTEREST_COUNT) > 1)).select(n.USER_ID, n.INTEREST_COUNT)
     lists = candidates.where(sampled).select(n.USER_ID, F.slice(n.INTEREST_OF_ORIGIN, 1, places).alias("origins"))
     rows = several.join(lists, n.USER_ID).select(n.INTEREST_COUNT, F.explode("origins").alias("origin"))
+    # Lists and interests of a night may be of different runs, where the later one was not published.
+    own = (F.col("origin") >= 0) & (F.col("origin") < F.col(n.INTEREST_COUNT))
     counts: dict[int, list[int]] = {}
-    for row in rows.where("origin >= 0").groupBy(n.INTEREST_COUNT, "origin").count().collect():
+    for row in rows.where(own).groupBy(n.INTEREST_COUNT, "origin").count().collect():
         counts.setdefault(row[n.INTEREST_COUNT], [0] * row[n.INTEREST_COUNT])[row["origin"]] = row["count"]
     return {number: [count / sum(held) for count in held] for number, held in sorted(counts.items())}
 

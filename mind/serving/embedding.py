@@ -43,8 +43,9 @@ class ServingModel:
     item_features: dict[str, int]
     profile_features: dict[str, int]
     history_length: int
-    history_days: int
-    """Days that a history reaches back from its moment, as in the tuples that it was trained with; 0: all."""
+    history_days: int | None
+    """Days that a history reaches back from its moment, as in the tuples that it was trained with; 0: all. None where
+    the version is older than this fact."""
     behaviour_time: bool
     """Whether it takes the ages of behaviours beside each history."""
 
@@ -56,6 +57,10 @@ class ServingModel:
     @property
     def sizes(self) -> dict[str, int]:
         return self.item_features | self.profile_features
+
+    def reach(self, configured: int) -> int:
+        """Days that its histories reach back; what is configured where nobody knows."""
+        return configured if self.history_days is None else self.history_days
 
     def check_vocabulary(self, fingerprint: str) -> None:
         """Raises BrokenPromise where the lake's vocabulary is not the one that the model was trained with."""
@@ -78,7 +83,7 @@ def serving_model(folder: Path, version: str) -> ServingModel:
         item_features=dict(zip(facts["item_features"], model.architecture.feature_sizes, strict=True)),
         profile_features=dict(zip(facts["profile_features"], model.architecture.profile_sizes, strict=True)),
         history_length=model.architecture.history_length,
-        history_days=facts.get("history_days", 0),
+        history_days=facts.get("history_days"),
         behaviour_time=model.architecture.behaviour_time,
     )
 

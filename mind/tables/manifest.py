@@ -32,8 +32,8 @@ class Manifest(_Frozen):
     content: str
     """Fingerprint of all tuples and of the catalogue, whatever their order."""
     history_length: int
-    history_days: int = 0
-    """Days that a history reaches back from its moment; 0: all."""
+    history_days: int | None = None
+    """Days that a history reaches back from its moment; 0: all. None: the tuples are older than this fact."""
     age_buckets: int = 0
     """Buckets of the behaviours' ages beside each history; 0: there are no ages."""
     next_targets: int = 1

@@ -18,7 +18,7 @@ from mind.tables.manifest import Manifest
 from mind.training.scoring import FIRST_ITEM
 from mind.training.trainer import Night
 
-FORMAT = "2"
+FORMAT = "3"
 """Raised when the training code changes what it makes from the same data and configuration."""
 
 
@@ -62,7 +62,8 @@ def checkpoint_folder(manifest: Manifest, model: ModelSection, training: Trainin
 
 
 def _digest(manifest: Manifest, model: ModelSection, training: str, start: int) -> str:
-    made_from = [FORMAT, manifest.content, manifest.vocabulary, model.model_dump_json(), training, start]
+    of_tuples = [manifest.content, manifest.vocabulary, manifest.history_days]
+    made_from = [FORMAT, *of_tuples, model.model_dump_json(), training, start]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

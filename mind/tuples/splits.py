@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from mind.behaviours.days import EVER, last_days
+from mind.behaviours.days import EVER, last_days, reach_begins
 from mind.config import TuplesSection
 from mind.source import Source
 from mind.tables import names as n
@@ -54,7 +54,7 @@ def first_day_read(ds: date, section: TuplesSection) -> date:
     reach. Without `history_days`, or where targets come from all days, every day."""
     if not section.history_days or section.split != "time":
         return EVER[0]
-    return windows(ds, section)["train"].first - timedelta(days=section.history_days)
+    return reach_begins(windows(ds, section)["train"].first - timedelta(days=1), section.history_days)
 
 
 def target_of(source: Source, ds: date, section: TuplesSection) -> Column:

@@ -89,18 +89,25 @@ def quality_tables(numbers: Mapping[str, float]) -> str:
 def ablation_table(numbers: Mapping[str, float]) -> str:
     """One row for each change of MIND-K, itself above them; R@10 and R@50 on each log, and what the change takes off or
     adds."""
-    logs = sorted({name.split(".")[0] for name in numbers if name.split(".")[1] in ABLATION})
+    changed = {name.split(".")[0] for name in numbers if name.split(".")[1] in ABLATION}
+    logs = sorted(log for log in changed if f"{log}.{WINNER}.seeds" in numbers)
     if not logs:
         return "No numbers yet: run `make quality ABLATION=1`, then `make bench-page`."
     heads = [f"{log} {cut}" for log in logs for cut in ("R@10", "R@50")]
-    lines = [f"| MIND-K with | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
+    lines = [f"| MIND-K with | seeds | {' | '.join(heads)} |", "|---" + "|---:" * (1 + len(heads)) + "|"]
     names = [f"{log}.{{}}.{cut}" for log in logs for cut in ("recall10", "recall50")]
-    lines.append(f"| nothing changed | {' | '.join(_share(numbers, name.format(WINNER)) for name in names)} |")
+    unchanged = " | ".join(_share(numbers, name.format(WINNER)) for name in names)
+    lines.append(f"| nothing changed | {_seeds(numbers, logs, WINNER)} | {unchanged} |")
     for method, change in ABLATION.items():
         if any(name.format(method) in numbers for name in names):
             cells = [_changed(numbers, name.format(method), name.format(WINNER)) for name in names]
-            lines.append(f"| {_in_words(change)} | {' | '.join(cells)} |")
+            lines.append(f"| {_in_words(change)} | {_seeds(numbers, logs, method)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _seeds(numbers: Mapping[str, float], logs: list[str], method: str) -> str:
+    names = [f"{log}.{method}.seeds" for log in logs]
+    return ", ".join(sorted({f"{numbers[name]:.0f}" for name in names if name in numbers}))
 
 
 def _changed(numbers: Mapping[str, float], name: str, beside: str) -> str:

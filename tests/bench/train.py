@@ -248,7 +248,8 @@ def main() -> None:
             continue
         steps = [our_step(items, rows, LIKE_THEIRS), our_step(items, rows, ()), their_step(items, rows)]
         ours_s, default_s, theirs_s = in_turn(steps, given.rounds, [4, 2, 1])
-        distinct = len(np.unique(rows[0].history_BL)) - 1
+        negatives = np.random.default_rng(1).integers(2, items, NEGATIVES)
+        distinct = len(np.unique(np.concatenate([rows[0].history_BL.ravel(), rows[0].target_BF[:, 0], negatives]))) - 1
         least_s = [machine.seconds(product_flops(step), distinct, DIMENSION) for step in steps[:2]]
         found |= {
             f"train.{name}.examples_per_s": BATCH / ours_s,

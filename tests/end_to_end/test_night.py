@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mind.config import load
 from mind.storage.lake import Lake
 from mind.tables import BEHAVIOURS, CANDIDATES, ITEM_VECTORS, PUBLICATIONS, QUARANTINE, USER_INTERESTS, USERS
 from mind.tracking.registry import CHALLENGER, CHAMPION, Registry
-from tests.end_to_end.world import World, content
+from tests.end_to_end.world import World, content, copy_world
 
 
 @pytest.fixture
@@ -99,3 +100,23 @@ def test_the_same_night_again_gives_the_same_content(first: tuple[World, str], s
     assert "it is used again" in printed
     assert content(spark, world) == before
     assert Lake(spark, str(world.folder / "lake")).read(PUBLICATIONS).count() == 1
+
+
+@pytest.mark.slow
+def test_a_champion_that_reaches_further_back_than_the_night_serves_the_nights_users(
+    first: tuple[World, str], tmp_path: Path, spark: SparkSession
+) -> None:
+    world = copy_world(first[0], tmp_path / "world")
+    words = world.command("run", "build_vocabulary", "embed_items", "embed_users", "retrieve", "publish")
+    for days in ("history_days=1", "train_days=3", "validation_days=1", "test_days=1"):
+        words += ["--set", f"tuples.{days}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    lake, before = (Lake(spark, str(of.folder / "lake")) for of in (world, first[0]))
+    users = lake.read(USERS).select("user_id")
+    assert 0 < users.count() < before.read(USERS).count()
+    assert lake.read(CANDIDATES).select("user_id").exceptAll(users).isEmpty()
+    held = lake.read(USER_INTERESTS)
+    assert held.select("user_id").exceptAll(users).isEmpty()
+    recent = lake.read(BEHAVIOURS).where("event_day > DATE'2011-12-02'").groupBy("user_id").count()
+    assert not held.join(recent, "user_id").where("history_length > count").isEmpty(), "no history is older"

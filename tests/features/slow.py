@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,17 +109,23 @@ def known_before(
 
 
 def tuples_of(
-    rows: list[Row], windows: Mapping[str, Window], section: TuplesSection, chance: Mapping[str, tuple[int, int]]
+    rows: list[Row],
+    windows: Mapping[str, Window],
+    section: TuplesSection,
+    chance: Mapping[str, tuple[int, int]],
+    stood: Callable[[Row], list[Row]] | None = None,
 ) -> list[Row]:
     """Every target of every split with what was known before it.
 
-    `chance` gives for each event id its part of the paper's twenty and its place in the order by chance.
+    `chance` gives for each event id its part of the paper's twenty and its place in the order by chance; `stood` the
+    user's ordered events as they stood before a target, where these are not the rows themselves.
     """
     made = []
     for user, events in by_user(rows).items():
         usable = []
         for event in sorted(events, key=lambda event: (event[n.EVENT_TIME], event[n.ITEM_ID], event[n.EVENT_ID])):
-            known = known_before(events, event[n.EVENT_TIME], section.history_length, days=section.history_days)
+            own = events if stood is None else stood(event)
+            known = known_before(own, event[n.EVENT_TIME], section.history_length, days=section.history_days)
             if windows["train"].first <= event[n.EVENT_DAY] <= windows["test"].last and known:
                 index = ITEM_INDEX[event[n.ITEM_ID]]
                 target = {

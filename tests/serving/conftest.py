@@ -14,7 +14,8 @@ from tests.serving.small_model import HISTORIES, ITEMS, histories, network
 @pytest.fixture(scope="package")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
     folder = tmp_path_factory.mktemp("model")
-    facts = {"vocabulary": "7-ab", "item_features": [n.ITEM_ID, "colour"], "profile_features": ["country"]}
+    features = {"item_features": [n.ITEM_ID, "colour"], "profile_features": ["country"]}
+    facts = {"vocabulary": "7-ab", "history_days": 0, **features}
     save(network(), folder, facts)
     return serving_model(folder, "7")
 

@@ -139,3 +139,13 @@ def test_ages_reach_the_model_the_table_and_its_explanation(spark: SparkSession,
             interest_reasons(model, nameless, most=1)
     with pytest.raises(BrokenPromise, match="histories have no ages"):
         embed_users(spark.createDataFrame(histories(), HISTORIES), model)
+
+
+def test_histories_reach_as_far_as_in_training_and_as_configured_where_nobody_knows(
+    model: ServingModel, tmp_path: Path
+) -> None:
+    assert model.reach(30) == 0
+    features = {"item_features": [n.ITEM_ID, "colour"], "profile_features": ["country"]}
+    for facts, reach in (({"history_days": 12}, 12), ({"history_days": None}, 30), ({}, 30)):
+        save(network(), tmp_path, {"vocabulary": "7-ab", **features, **facts})
+        assert serving_model(tmp_path, "8").reach(30) == reach

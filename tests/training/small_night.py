@@ -23,6 +23,7 @@ from mind.tracking.registry import Registry
 DS = date(2011, 12, 8)
 ITEMS = 40
 HISTORY_LENGTH = 6
+HISTORY_DAYS = 77
 ROWS = (90, 61)
 """Training rows of the two files. In batches of 32 a rank: 32, 32, 26 beside 32, 29, 0."""
 COLOURS = 5
@@ -151,6 +152,7 @@ def write_night(
         ds=DS.isoformat(),
         content=f"content of seed {seed}",
         history_length=HISTORY_LENGTH,
+        history_days=HISTORY_DAYS,
         age_buckets=AGE_BUCKETS if with_ages else 0,
         next_targets=next_targets,
         item_features={n.ITEM_ID: ITEMS, "colour": COLOURS},

@@ -13,7 +13,7 @@ from mind.training.assessment import Assessment, assess, step_of
 from mind.training.night import by_position, training_key
 from mind.training.yardstick import HeldRows, Yardstick
 from tests.training.conftest import train
-from tests.training.small_night import DS, Trained
+from tests.training.small_night import DS, HISTORY_DAYS, Trained
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -36,6 +36,7 @@ def test_the_version_says_what_it_was_made_from(trained: Trained) -> None:
     assert held.tags["weights_sha256"] == description["weights_sha256"]
     assert held.tags["tuples"] == trained.manifest.content == description["extra"]["tuples"]
     assert description["extra"]["vocabulary"] == trained.manifest.vocabulary
+    assert description["extra"]["history_days"] == trained.manifest.history_days == HISTORY_DAYS
     assert description["extra"]["item_features"] == ["item_id", "colour"]
     assert model.architecture.feature_sizes == (40, 5)
 

@@ -22,11 +22,9 @@ from tests.behaviours.shop import behaviour, source
 from tests.behaviours.test_standing import with_stacks
 from tests.features.slow import (
     DAY,
-    ITEM_INDEX,
     ages_before,
     by_user,
     items_frame,
-    known_before,
     log_frame,
     random_log,
     tuples_of,
@@ -104,37 +102,41 @@ def test_tuples_and_their_counts_are_what_a_loop_finds(
     assert counted.above_limit == unlimited - len(expected)
 
 
-@pytest.mark.parametrize("days", [0, 3])
+@pytest.mark.parametrize(
+    ("split", "kept", "days", "following"),
+    [("time", "latest", 0, 1), ("time", "random", 3, 3), ("last", "latest", 3, 1), ("paper", "random", 0, 3)],
+)
 @settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 6))
 def test_what_was_cancelled_later_is_in_histories_of_before_and_no_target(
-    spark: SparkSession, days: int, seed: int, length: int
+    spark: SparkSession, split: str, kept: str, days: int, following: int, seed: int, length: int
 ) -> None:
     """Each history is what a stack of the user's events before the target's moment leaves standing."""
     rows = [row for row in random_log(seed, returns=0.3) if row[n.ITEM_ID] not in ("é", "日本", "a b", "-1")]
-    given = section(history_length=length, history_days=days, targets_per_user=99)
-    first, stands = windows(DS, given)["train"].first, with_stacks(rows)
-    expected, targets = [], 0
-    for row in rows:
-        if row[n.EVENT_ID] not in stands or row[n.ITEM_ID] not in ITEM_INDEX or not first <= row[n.EVENT_DAY] <= DS:
-            continue
-        targets += 1
-        as_of, user = row[n.EVENT_TIME], row[n.USER_ID]
+    choice = {"split": split, "targets_kept": kept, "history_days": days, "next_targets": following}
+    given = section(history_length=length, targets_per_user=2, **choice)
+
+    def stood(target: dict[str, Any]) -> list[dict[str, Any]]:
+        user, as_of = target[n.USER_ID], target[n.EVENT_TIME]
         own = [event for event in rows if event[n.USER_ID] == user and event[n.EVENT_TIME] < as_of]
-        stood = with_stacks(own)
-        events = by_user([event for event in own if event[n.EVENT_ID] in stood]).get(user, [])
-        if known := known_before(events, as_of, length, days=days):
-            known[n.HISTORY_AGES] = ages_before(events, as_of, length, days)
-            expected.append({n.EVENT_ID: row[n.EVENT_ID]} | known)
+        left = with_stacks(own)
+        return by_user([event for event in own if event[n.EVENT_ID] in left]).get(user, [])
+
+    stands, of_id = with_stacks(rows), {row[n.EVENT_ID]: row for row in rows}
+    targets = [row for row in rows if row[n.EVENT_ID] in stands]
+    chance = chances(spark, rows)
+    expected = tuples_of(targets, windows(DS, given), given, chance, stood)
+    for row in expected:
+        row[n.HISTORY_AGES] = ages_before(stood(of_id[row[n.EVENT_ID]]), row[n.TARGET_TIME], length, days)
     log = with_undoing(log_frame(spark, rows).repartition(3), source())
-    found = target_sequences(log, items_frame(spark), vocabulary_frame(spark), source(), DS, given)
-    assert rows_of(build_tuples(found, given, ages=True).select(*expected[0])) == in_order(expected)
-    assert (counted := count_targets(found, DS, given)).behaviours == targets
-    assert sum(counted.kept.values()) == len(expected) < targets
-    as_it_ended = target_sequences(
-        still_standing(log), items_frame(spark), vocabulary_frame(spark), source(), DS, given
-    )
-    assert rows_of(build_tuples(as_it_ended, given, ages=True).select(*expected[0])) != in_order(expected)
+
+    def made(positive: DataFrame) -> DataFrame:
+        return target_sequences(positive, items_frame(spark), vocabulary_frame(spark), source(), DS, given)
+
+    assert rows_of(build_tuples(made(log), given, ages=True)) == in_order(expected)
+    assert count_targets(made(log), DS, given).kept == dict(Counter(row[n.SPLIT] for row in expected))
+    as_it_ended = build_tuples(made(still_standing(log)), given, ages=True)
+    assert rows_of(as_it_ended) != in_order(expected), "no purchase was cancelled between a target and the end"
 
 
 def test_partitions_and_the_order_of_rows_change_no_tuple(spark: SparkSession) -> None:
