@@ -50,6 +50,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "mind_8": {"interests": 8},
     "mind_k_all_interests": {"adaptive_interests": False},
     "mind_k_temperature_07": {"temperature": 0.07},
+    "mind_k_temperature_13": {"temperature": 0.13},
     "mind_k_paper": {"paper": True},
     # MIND-K's setting with something added, and its rival with the same.
     "mind_k_next_3": {"next_targets": 3},
