@@ -3,8 +3,8 @@
 A user's behaviours are ordered by event time, then item id; of one moment and item the one with the greater profile
 codes is the later. A history at `as_of` holds the most recent L behaviours **strictly before** `as_of`, oldest first,
 and of those none that was cancelled strictly before `as_of`; behaviours of the same instant are never in each other's
-history. The profile is the one that the last of these
-behaviours gives; features of a file whose rows have moments are as `mind/features/profiles.py` has them, at `as_of`.
+history. The profile is the one that the last of these behaviours gives; features of a file whose rows have moments are
+as `mind/features/profiles.py` has them, at `as_of`.
 
 Shapes: n events of a user, L history length, P profile features.
 """
@@ -29,8 +29,14 @@ ITEMS = "items"
 TIMES = "times"
 PROFILES = "profiles"
 TARGETS = "targets"
-UNDONE = "undone"
-_STANDS = datetime(9999, 12, 31, tzinfo=UTC)
+EVERY = "every"
+SPANS = "spans"
+_FROM, _UNTIL = "0", "1"
+_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Until when an event stands that nothing undid."""
+_GAPS = "gaps"
+_STRETCHES = "stretches"
+_STOOD = "stood"
 
 _ORDER = (n.EVENT_TIME, n.ITEM_ID, n.PROFILE)
 _BUCKET = "bucket"
@@ -52,14 +58,15 @@ def user_sequences(
     into an array. With `target`, an expression over the events that is a struct where the event is a target and null
     where it is none, `targets` holds these structs, the greatest first. `profiles`, where features come from a file
     with moments, adds the columns of `mind.features.profiles.dated_profiles`. Where the rows have `undone_at`,
-    cancelled ones are among them, and `undone` [n] says when each ceased to stand; it is null for a user without any.
+    cancelled ones are among them, and `spans` [n] says from when until when each stood; it is null for a user who
+    cancelled nothing.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
     features = tuple(source.log_features)
     events = encode(events, n.USER_VALUES, features, vocabulary, n.PROFILE)
     collected = [F.col(name) for name in (n.ITEM_INDEX, n.EVENT_TIME, n.PROFILE)]
     if n.UNDONE_AT in standing.columns:
-        collected.append(F.coalesce(n.UNDONE_AT, F.lit(_STANDS)).alias(UNDONE))
+        collected.append(F.coalesce(n.UNDONE_AT, F.lit(_EVER)).alias(_UNTIL))
     if target is not None:
         collected.append(target.alias(TARGETS))
     if most_recent is not None:
@@ -79,8 +86,8 @@ def user_sequences(
     places = enumerate(profile_features(source).index(name) for name in features)
     lists += [F.collect_list(F.col(n.PROFILE)[number]).alias(f"{PROFILES} {place}") for number, place in places]
     if n.UNDONE_AT in standing.columns:
-        undone = F.collect_list(UNDONE)
-        lists.append(F.when(F.min(UNDONE) < F.lit(_STANDS), undone).alias(UNDONE))
+        spans = F.arrays_zip(F.collect_list(n.EVENT_TIME), F.collect_list(_UNTIL))
+        lists.append(F.when(F.min(_UNTIL) < F.lit(_EVER), spans).alias(SPANS))
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
     users = events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
@@ -92,37 +99,74 @@ def events_before(moment: Column) -> Column:
     return (F.array_position(TIMES, moment) - 1).cast("int")
 
 
-def stood_at(sequences: DataFrame, as_of: Column) -> DataFrame:
-    """The sequences without the events that were cancelled strictly before `as_of`."""
-    if UNDONE not in sequences.columns:
-        return sequences
+def targets_with_a_history(sequences: DataFrame, days: int) -> DataFrame:
+    """The sequences with those targets alone whose history holds anything, of the last `days` days (0: ever), and
+    beside them in `every` how many there were.
 
-    def stood(name: str) -> Column:
-        return F.filter(name, lambda _, place: F.get(F.col(UNDONE), place) >= as_of)
+    A user costs as many steps as it has events and targets, not the product of the two.
+    """
+    frame, first = sequences, F.element_at(TIMES, 1)
+    usable = F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)
+    if days:
+        # Moments that come so long after the one before them that nothing is in reach; the first is one.
+        gaps = F.filter(TIMES, lambda moment, place: ~_follows(moment, F.get(F.col(TIMES), place - 1), days))
+        frame = frame.withColumn(_GAPS, gaps)
+        after_one = F.filter(TARGETS, lambda target: ~F.array_contains(F.col(_GAPS), target[n.EVENT_TIME]))
+        usable = F.when(F.size(_GAPS) == 1, usable).otherwise(after_one)
+    if SPANS in frame.columns:
+        nothing = F.array().cast("array<struct<after:timestamp,until:timestamp>>")
+        stretches = F.aggregate(SPANS, nothing, lambda held, span: _joined(held, span, days))
+        frame = frame.withColumn(_STRETCHES, F.when(F.col(SPANS).isNotNull(), stretches))
+        usable = F.when(F.col(_STRETCHES).isNull(), usable).otherwise(F.filter(TARGETS, _in_a_stretch))
+    return frame.withColumns({EVERY: F.size(TARGETS), TARGETS: usable}).drop(_GAPS, _STRETCHES)
 
+
+def _follows(moment: Column, before: Column, days: int) -> Column:
+    return F.coalesce(in_reach(before, moment, days), F.lit(False))
+
+
+def _joined(held: Column, span: Column, days: int) -> Column:
+    """The stretches of time at which some event so far is in a history, and one event more: (after, until]."""
+    after, until = span[_FROM], span[_UNTIL]
+    if days:
+        until = F.least(until, after + F.expr(f"INTERVAL {24 * days} HOURS"))
+    last = F.get(held, F.size(held) - 1)
+    longer = F.struct(last["after"].alias("after"), F.greatest(last["until"], until).alias("until"))
+    joined = F.concat(F.slice(held, 1, F.size(held) - 1), F.array(longer))
+    another = F.concat(held, F.array(F.struct(after.alias("after"), until.alias("until"))))
+    return F.when((F.size(held) > 0) & (after <= last["until"]), joined).otherwise(another)
+
+
+def _in_a_stretch(target: Column) -> Column:
+    as_of = target[n.EVENT_TIME]
+    return F.exists(F.col(_STRETCHES), lambda stretch: (stretch["after"] < as_of) & (as_of <= stretch["until"]))
+
+
+def stood_at(sequences: DataFrame, as_of: Column, length: int) -> tuple[DataFrame, Column]:
+    """The sequences without the events that were cancelled strictly before `as_of`, a moment at which one happened; and
+    how many of each user's events are before it. Of a user who cancelled, the latest `length` of them at least."""
+    before = events_before(as_of)
+    if SPANS not in sequences.columns:
+        return sequences, before
+    names = (ITEMS, TIMES, *_profiles(sequences))
+    # Enough hold a history: as many as it has, and as the user cancelled at any time.
+    cancelled = F.size(F.filter(SPANS, lambda span: span[_UNTIL] < F.lit(_EVER)))
+    latest = F.least(before, F.lit(length) + cancelled)
+    zipped = F.arrays_zip(*[F.slice(name, before - latest + 1, latest) for name in (SPANS, *names)])
+    stood = F.filter(zipped, lambda event: event["0"][_UNTIL] >= as_of)
+    frame = sequences.withColumn(_STOOD, F.when(F.col(SPANS).isNotNull(), stood))
     # Few users ever cancelled anything; the arrays of the others are not touched.
-    nothing_undone, arrays = F.col(UNDONE).isNull(), (ITEMS, TIMES, *_profiles(sequences))
-    return sequences.withColumns({name: F.when(nothing_undone, F.col(name)).otherwise(stood(name)) for name in arrays})
-
-
-def something_before(sequences: DataFrame, as_of: Column, days: int) -> Column:
-    """Whether a history at `as_of` holds anything: one of the user's events happened at that moment."""
-    first, last = F.element_at(TIMES, 1), F.get(TIMES, events_before(as_of) - 1)
-    plain = F.coalesce(in_reach(last, as_of, days), F.lit(False)) if days else as_of > first
-    if UNDONE not in sequences.columns:
-        return plain
-
-    def held(event: Column) -> Column:
-        older = (event[TIMES] < as_of) & (event[UNDONE] >= as_of)
-        return older & in_reach(event[TIMES], as_of, days) if days else older
-
-    return F.when(F.col(UNDONE).isNull(), plain).otherwise(F.exists(F.arrays_zip(TIMES, UNDONE), held))
+    plain = F.col(_STOOD).isNull()
+    # Zipping says that its fields may be null, which they are not; compacting says so.
+    parts = {name: F.array_compact(F.col(_STOOD)[str(place)]) for place, name in enumerate(names, start=1)}
+    frame = frame.withColumns({name: F.when(plain, F.col(name)).otherwise(part) for name, part in parts.items()})
+    return frame, F.when(plain, before).otherwise(F.size(ITEMS))
 
 
 def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     """The columns of `user_sequences` that `history_columns` reads."""
-    undone = (UNDONE,) if UNDONE in sequences.columns else ()
-    return ITEMS, TIMES, *undone, *_profiles(sequences), *dated_columns(sequences)
+    spans = (SPANS,) if SPANS in sequences.columns else ()
+    return ITEMS, TIMES, *spans, *_profiles(sequences), *dated_columns(sequences)
 
 
 def in_reach(moment: Column, as_of: Column, days: int) -> Column:
@@ -141,8 +185,10 @@ def history_columns(
     """
     given = {int(name.removeprefix(PROFILES)): F.element_at(F.col(name), before) for name in _profiles(sequences)}
     then = F.lit(None) if as_of is None else as_of
-    beyond = F.size(F.filter(TIMES, lambda moment: ~in_reach(moment, then, days))) if days else F.lit(0)
-    count = F.least(before - beyond, F.lit(length))
+    count = F.least(before, F.lit(length))
+    if days:
+        latest = F.slice(TIMES, before - count + 1, count)
+        count = F.size(F.filter(latest, lambda moment: in_reach(moment, then, days)))
     padding = F.array_repeat(F.lit(MISSING), F.lit(length) - count)
     columns = {
         n.HISTORY: F.concat(F.slice(ITEMS, before - count + 1, count), padding),

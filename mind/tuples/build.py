@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 from mind.config import TuplesSection
 from mind.errors import BadInput
 from mind.features.history import (
+    EVERY,
     TARGETS,
-    events_before,
     history_columns,
     sequence_columns,
-    something_before,
     stood_at,
+    targets_with_a_history,
     user_sequences,
 )
 from mind.source import Source
@@ -48,7 +48,8 @@ def target_sequences(
     section: TuplesSection,
     profiles: DataFrame | None = None,
 ) -> DataFrame:
-    """Each user's ordered behaviours, beside those of them that may be targets, and beside its rows of `profiles`.
+    """Each user's ordered behaviours, beside those of them that may be targets and have a history, and beside its rows
+    of `profiles`.
 
     What was cancelled by the end of `ds` is no target; where `positive` has it with the moment (`with_undoing`), it is
     in the histories of before.
@@ -56,7 +57,8 @@ def target_sequences(
     target = target_of(source, ds, section)
     if n.UNDONE_AT in positive.columns:
         target = F.when(F.col(n.UNDONE_AT).isNull(), target)
-    return user_sequences(positive, items, vocabulary, source, target=target, profiles=profiles)
+    sequences = user_sequences(positive, items, vocabulary, source, target=target, profiles=profiles)
+    return targets_with_a_history(sequences, section.history_days)
 
 
 def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = False) -> DataFrame:
@@ -69,17 +71,15 @@ def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = Fals
     # An explosion copies a user's arrays into every row that it makes, so what is above the limit goes first: a user
     # costs its events times the limit, not the square of its events.
     arrays = (n.USER_ID, *sequence_columns(sequences))
-    usable = sequences.select(*arrays, _usable(sequences, section).alias(TARGETS))
+    usable = sequences.select(*arrays, TARGETS)
     if section.next_targets > 1:
         usable, added = with_training_targets(usable, section.split)
         arrays += added
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
     as_of = target[n.EVENT_TIME]
-    kept = stood_at(kept, as_of)
-    columns = history_columns(
-        kept, events_before(as_of), section.history_length, as_of, ages=ages, days=section.history_days
-    )
+    kept, before = stood_at(kept, as_of, section.history_length)
+    columns = history_columns(kept, before, section.history_length, as_of, ages=ages, days=section.history_days)
     if section.next_targets > 1:
         columns[n.NEXT_TARGETS] = next_items(target[n.EVENT_ID], section.next_targets - 1)
     return kept.select(
@@ -99,8 +99,8 @@ def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Tar
     Raises:
         BadInput: a split is empty.
     """
-    counted = sequences.select(F.size(TARGETS).alias("every"), _usable(sequences, section)[n.SPLIT].alias(_SPLIT_OF))
-    measures = [F.sum("every").alias("every"), F.sum(F.size(_SPLIT_OF)).alias("usable")]
+    counted = sequences.select(EVERY, F.col(TARGETS)[n.SPLIT].alias(_SPLIT_OF))
+    measures = [F.sum(EVERY).alias(EVERY), F.sum(F.size(_SPLIT_OF)).alias("usable")]
     for split in SPLITS:
         taken = F.least(_number_in(split, section), F.lit(section.targets_per_user))
         measures.append(F.sum(taken).alias(split))
@@ -114,8 +114,8 @@ def count_targets(sequences: DataFrame, ds: date, section: TuplesSection) -> Tar
                 f"ingest more days, or change tuples.{split}_days or tuples.split (it is {section.split!r})"
             )
     return Targets(
-        behaviours=found["every"],
-        without_history=found["every"] - found["usable"],
+        behaviours=found[EVERY],
+        without_history=found[EVERY] - found["usable"],
         above_limit=found["usable"] - sum(kept.values()),
         kept=kept,
     )
@@ -127,11 +127,6 @@ def training_behaviours(standing: DataFrame, tuples: DataFrame, section: TuplesS
         return standing
     held_out = tuples.where(F.col(n.SPLIT) != SPLITS[0]).select(n.EVENT_ID)
     return standing.join(held_out, n.EVENT_ID, "left_anti")
-
-
-def _usable(sequences: DataFrame, section: TuplesSection) -> Column:
-    """The targets with a history."""
-    return F.filter(TARGETS, lambda target: something_before(sequences, target[n.EVENT_TIME], section.history_days))
 
 
 def _kept(section: TuplesSection) -> Column:
