@@ -31,11 +31,14 @@ PROFILES = "profiles"
 TARGETS = "targets"
 EVERY = "every"
 SPANS = "spans"
+CANCELLED = "cancelled"
+_BEFORE = "before"
 _FROM, _UNTIL = "0", "1"
 _EVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Until when an event stands that nothing undid."""
 _GAPS = "gaps"
 _STRETCHES = "stretches"
+_LATEST = "latest"
 _STOOD = "stood"
 
 _ORDER = (n.EVENT_TIME, n.ITEM_ID, n.PROFILE)
@@ -58,8 +61,8 @@ def user_sequences(
     into an array. With `target`, an expression over the events that is a struct where the event is a target and null
     where it is none, `targets` holds these structs, the greatest first. `profiles`, where features come from a file
     with moments, adds the columns of `mind.features.profiles.dated_profiles`. Where the rows have `undone_at`,
-    cancelled ones are among them, and `spans` [n] says from when until when each stood; it is null for a user who
-    cancelled nothing.
+    cancelled ones are among them, `cancelled` says how many, and `spans` [n] from when until when each stood, null
+    where nothing was cancelled.
     """
     events = standing.join(items.select(n.ITEM_ID, n.ITEM_INDEX, n.ITEM_CODES), n.ITEM_ID)
     features = tuple(source.log_features)
@@ -87,16 +90,12 @@ def user_sequences(
     lists += [F.collect_list(F.col(n.PROFILE)[number]).alias(f"{PROFILES} {place}") for number, place in places]
     if n.UNDONE_AT in standing.columns:
         spans = F.arrays_zip(F.collect_list(n.EVENT_TIME), F.collect_list(_UNTIL))
-        lists.append(F.when(F.min(_UNTIL) < F.lit(_EVER), spans).alias(SPANS))
+        cancelled = F.count_if(F.col(_UNTIL) < F.lit(_EVER)).cast("int")
+        lists += [F.when(cancelled > 0, spans).alias(SPANS), cancelled.alias(CANCELLED)]
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
     users = events.groupBy(_BUCKET, n.USER_ID).agg(*lists).drop(_BUCKET)
     return with_dated_profiles(users, profiles, vocabulary, source)
-
-
-def events_before(moment: Column) -> Column:
-    """How many of a user's events are strictly older than a moment at which one of them happened."""
-    return (F.array_position(TIMES, moment) - 1).cast("int")
 
 
 def targets_with_a_history(sequences: DataFrame, days: int) -> DataFrame:
@@ -142,30 +141,35 @@ def _in_a_stretch(target: Column) -> Column:
     return F.exists(F.col(_STRETCHES), lambda stretch: (stretch["after"] < as_of) & (as_of <= stretch["until"]))
 
 
-def stood_at(sequences: DataFrame, as_of: Column, length: int) -> tuple[DataFrame, Column]:
-    """The sequences without the events that were cancelled strictly before `as_of`, a moment at which one happened; and
-    how many of each user's events are before it. Of a user who cancelled, the latest `length` of them at least."""
-    before = events_before(as_of)
-    if SPANS not in sequences.columns:
+def stood_at(sequences: DataFrame, as_of: Column, length: int, days: int) -> tuple[DataFrame, Column]:
+    """The sequences without the events that were cancelled strictly before `as_of`, a moment at which one happened, and
+    how many of each user's events are before it; both as `history_columns` takes them, for histories of `length`
+    behaviours and `days` days. Of a user who cancelled, the latest `length` at least are there."""
+    before = (F.array_position(TIMES, as_of) - 1).cast("int")
+    if SPANS not in sequences.columns and not days:
         return sequences, before
+    # In a column, since looking for a moment is slow where Spark interprets it, as it does for what a lambda filters.
+    frame = sequences.withColumn(_BEFORE, before)
+    if SPANS not in sequences.columns:
+        return frame, F.col(_BEFORE)
     names = (ITEMS, TIMES, *_profiles(sequences))
     # Enough hold a history: as many as it has, and as the user cancelled at any time.
-    cancelled = F.size(F.filter(SPANS, lambda span: span[_UNTIL] < F.lit(_EVER)))
-    latest = F.least(before, F.lit(length) + cancelled)
-    zipped = F.arrays_zip(*[F.slice(name, before - latest + 1, latest) for name in (SPANS, *names)])
-    stood = F.filter(zipped, lambda event: event["0"][_UNTIL] >= as_of)
-    frame = sequences.withColumn(_STOOD, F.when(F.col(SPANS).isNotNull(), stood))
-    # Few users ever cancelled anything; the arrays of the others are not touched.
-    plain = F.col(_STOOD).isNull()
+    frame = frame.withColumn(_LATEST, F.least(_BEFORE, F.lit(length) + F.col(CANCELLED)))
+    slices = [F.slice(name, F.col(_BEFORE) - F.col(_LATEST) + 1, F.col(_LATEST)) for name in (SPANS, *names)]
+    stood = F.filter(F.arrays_zip(*slices), lambda event: event["0"][_UNTIL] >= as_of)
+    frame = frame.withColumn(_STOOD, F.when(F.col(SPANS).isNotNull(), stood))
     # Zipping says that its fields may be null, which they are not; compacting says so.
     parts = {name: F.array_compact(F.col(_STOOD)[str(place)]) for place, name in enumerate(names, start=1)}
+    parts[_BEFORE] = F.size(_STOOD)
+    # Few users ever cancelled anything; the arrays of the others are not touched.
+    plain = F.col(_STOOD).isNull()
     frame = frame.withColumns({name: F.when(plain, F.col(name)).otherwise(part) for name, part in parts.items()})
-    return frame, F.when(plain, before).otherwise(F.size(ITEMS))
+    return frame, F.col(_BEFORE)
 
 
 def sequence_columns(sequences: DataFrame) -> tuple[str, ...]:
     """The columns of `user_sequences` that `history_columns` reads."""
-    spans = (SPANS,) if SPANS in sequences.columns else ()
+    spans = (SPANS, CANCELLED) if SPANS in sequences.columns else ()
     return ITEMS, TIMES, *spans, *_profiles(sequences), *dated_columns(sequences)
 
 

@@ -78,8 +78,9 @@ def build_tuples(sequences: DataFrame, section: TuplesSection, ages: bool = Fals
     kept = usable.select(*arrays, F.posexplode(_kept(section)).alias(_PLACE, _TARGET))
     target = F.col(f"`{_TARGET}`")
     as_of = target[n.EVENT_TIME]
-    kept, before = stood_at(kept, as_of, section.history_length)
-    columns = history_columns(kept, before, section.history_length, as_of, ages=ages, days=section.history_days)
+    length, days = section.history_length, section.history_days
+    kept, before = stood_at(kept, as_of, length, days)
+    columns = history_columns(kept, before, length, as_of, ages=ages, days=days)
     if section.next_targets > 1:
         columns[n.NEXT_TARGETS] = next_items(target[n.EVENT_ID], section.next_targets - 1)
     return kept.select(

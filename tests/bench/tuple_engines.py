@@ -55,7 +55,7 @@ def spark_tuples(log: Path, out: Path) -> dict[str, float]:
         user_features={"country": "country"},
     )
     section = TuplesSection(
-        history_days=0,
+        history_days=int(os.environ.get("MIND_BENCH_HISTORY_DAYS", "0")),
         history_length=LENGTH,
         split="time",
         train_days=TRAIN,

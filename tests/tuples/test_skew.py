@@ -22,6 +22,8 @@ from tests.bench.tuple_engines import LENGTH, MOST, TEST, TRAIN, VALIDATION
 HEAVY = 1_000_000
 REST = 200_000
 USERS, ITEMS = 5_000, 2_000
+DAYS = 10
+"""How far histories reach in a second run: the heavy user's are as long as ever, of the others many are cut short."""
 HEAP = "1g"
 """Enough for as many rows of even data; a user's million events or an item's half of all must not need more."""
 
@@ -52,24 +54,27 @@ def write_log(folder: Path, user: NDArray[np.int64], item: NDArray[np.int64], se
     return folder
 
 
-def tuples(log: Path) -> None:
+def tuples(log: Path, days: int = 0) -> None:
     """Make the log's tuples in a process of its own, with a small heap."""
+    settings = {"MIND_BENCH_MEMORY": HEAP, "MIND_BENCH_HISTORY_DAYS": str(days)}
     words = [sys.executable, "-m", "tests.bench.tuples", "--engine", "spark", "--log", str(log)]
-    done = subprocess.run(
-        words, env=os.environ | {"MIND_BENCH_MEMORY": HEAP}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(words, env=os.environ | settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def by_a_loop(item: list[int], second: list[int]) -> list[tuple[Any, ...]]:
+def by_a_loop(item: list[int], second: list[int], days: int) -> list[tuple[Any, ...]]:
     """(split, event, history, target) of one user whose events are numbered in the order of histories."""
+    reach = days * 86_400 or 10**9
     ends = np.cumsum([365 - TRAIN - VALIDATION - TEST, TRAIN, VALIDATION, TEST]) * 86_400
     made = []
     for split, start, end in zip(("train", "validation", "test"), ends, ends[1:], strict=False):
-        inside = [place for place, when in enumerate(second) if start <= when < end and when > second[0]]
-        for place in inside[-MOST:]:
-            before = bisect_left(second, second[place])
-            history = [number + 2 for number in item[max(0, before - LENGTH) : before]]
+        inside = []
+        for place, when in enumerate(second):
+            before = bisect_left(second, when)
+            if start <= when < end and before and second[before - 1] >= when - reach:
+                inside.append((place, max(before - LENGTH, bisect_left(second, when - reach)), before))
+        for place, first, before in inside[-MOST:]:
+            history = [number + 2 for number in item[first:before]]
             padded = history + [0] * (LENGTH - len(history))
             made.append((split, place, padded, [item[place] + 2, (item[place] + 2) % 7]))
     return sorted(made)
@@ -85,11 +90,12 @@ def test_a_heavy_user_and_a_heavy_item_cost_no_more_memory_than_even_data(tmp_pa
     order = np.lexsort([item, second, user])
     skewed = write_log(tmp_path / "skewed", user[order], item[order], second[order])
     even = write_log(tmp_path / "even", chance.integers(0, USERS, rows), chance.integers(0, ITEMS, rows), second)
-    tuples(skewed)
     tuples(even)
-    for who in (0, 17):
-        theirs = order[user[order] == who]
-        found = pq.read_table(skewed / "spark-tuples", filters=[(n.USER_ID, "=", f"user-{who}")]).to_pylist()
-        first = int(np.searchsorted(user[order], who))
-        told = [(row[n.SPLIT], int(row[n.EVENT_ID]) - first, row[n.HISTORY], row[n.TARGET]) for row in found]
-        assert sorted(told) == by_a_loop(item[theirs].tolist(), second[theirs].tolist())
+    for days in (0, DAYS):
+        tuples(skewed, days)
+        for who in (0, 17):
+            theirs = order[user[order] == who]
+            found = pq.read_table(skewed / "spark-tuples", filters=[(n.USER_ID, "=", f"user-{who}")]).to_pylist()
+            first = int(np.searchsorted(user[order], who))
+            told = [(row[n.SPLIT], int(row[n.EVENT_ID]) - first, row[n.HISTORY], row[n.TARGET]) for row in found]
+            assert sorted(told) == by_a_loop(item[theirs].tolist(), second[theirs].tolist(), days)
