@@ -34,6 +34,8 @@ SPANS = "spans"
 CANCELLED = "cancelled"
 _BEFORE = "before"
 _FROM, _UNTIL = "0", "1"
+"""Parts of a span: so Spark calls the parts of what it zips."""
+_STOOD_UNTIL = "stood until"
 _EVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Until when an event stands that nothing undid."""
 _GAPS = "gaps"
@@ -69,7 +71,7 @@ def user_sequences(
     events = encode(events, n.USER_VALUES, features, vocabulary, n.PROFILE)
     collected = [F.col(name) for name in (n.ITEM_INDEX, n.EVENT_TIME, n.PROFILE)]
     if n.UNDONE_AT in standing.columns:
-        collected.append(F.coalesce(n.UNDONE_AT, F.lit(_EVER)).alias(_UNTIL))
+        collected.append(F.coalesce(n.UNDONE_AT, F.lit(_EVER)).alias(_STOOD_UNTIL))
     if target is not None:
         collected.append(target.alias(TARGETS))
     if most_recent is not None:
@@ -89,8 +91,8 @@ def user_sequences(
     places = enumerate(profile_features(source).index(name) for name in features)
     lists += [F.collect_list(F.col(n.PROFILE)[number]).alias(f"{PROFILES} {place}") for number, place in places]
     if n.UNDONE_AT in standing.columns:
-        spans = F.arrays_zip(F.collect_list(n.EVENT_TIME), F.collect_list(_UNTIL))
-        cancelled = F.count_if(F.col(_UNTIL) < F.lit(_EVER)).cast("int")
+        spans = F.arrays_zip(F.collect_list(n.EVENT_TIME), F.collect_list(_STOOD_UNTIL))
+        cancelled = F.count_if(F.col(_STOOD_UNTIL) < F.lit(_EVER)).cast("int")
         lists += [F.when(cancelled > 0, spans).alias(SPANS), cancelled.alias(CANCELLED)]
     if target is not None:
         lists.append(F.sort_array(F.collect_list(TARGETS), asc=False).alias(TARGETS))
@@ -102,7 +104,7 @@ def targets_with_a_history(sequences: DataFrame, days: int) -> DataFrame:
     """The sequences with those targets alone whose history holds anything, of the last `days` days (0: ever), and
     beside them in `every` how many there were.
 
-    A user costs as many steps as it has events and targets, not the product of the two.
+    A user costs as many steps as it has events and targets, not the product of the two: gaps and stretches are few.
     """
     frame, first = sequences, F.element_at(TIMES, 1)
     usable = F.filter(TARGETS, lambda target: target[n.EVENT_TIME] > first)

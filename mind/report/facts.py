@@ -12,12 +12,12 @@ from pyspark.sql import functions as F
 
 from mind.publishing.publication import last_publication
 from mind.report.item_map import ItemMap
+from mind.report.sample import sampled
 from mind.tables import ITEM_CF
 from mind.tables import names as n
 
 SAMPLE = 5000
 """Users whose lists are looked at for `interest_shares`, about."""
-_HASHES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +123,9 @@ def interests_and_lengths(interests: DataFrame) -> tuple[dict[int, int], dict[in
 def shares_of_interests(interests: DataFrame, candidates: DataFrame, users: int, places: int) -> dict[int, list[float]]:
     """By K' above 1: the share of each interest in the first `places` places of the lists, of a sample of the `users`
     that is the same on every run."""
-    sampled = F.pmod(F.xxhash64(n.USER_ID), F.lit(_HASHES)) < int(_HASHES * min(1.0, SAMPLE / max(users, 1)))
-    several = interests.where(sampled & (F.col(n.INTEREST_COUNT) > 1)).select(n.USER_ID, n.INTEREST_COUNT)
-    lists = candidates.where(sampled).select(n.USER_ID, F.slice(n.INTEREST_OF_ORIGIN, 1, places).alias("origins"))
+    chosen = sampled(n.USER_ID, SAMPLE, users)
+    several = interests.where(chosen & (F.col(n.INTEREST_COUNT) > 1)).select(n.USER_ID, n.INTEREST_COUNT)
+    lists = candidates.where(chosen).select(n.USER_ID, F.slice(n.INTEREST_OF_ORIGIN, 1, places).alias("origins"))
     rows = several.join(lists, n.USER_ID).select(n.INTEREST_COUNT, F.explode("origins").alias("origin"))
     # Lists and interests of a night may be of different runs, where the later one was not published.
     own = (F.col("origin") >= 0) & (F.col("origin") < F.col(n.INTEREST_COUNT))

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from mind.report.sample import sampled
 from mind.tables import names as n
 
 SAMPLE = 1500
 """Items drawn, about; chosen by a hash of their ids."""
 CANDIDATES = 60
-_HASHES = 1_000_000
 
 Points = list[tuple[float, float]]
 
@@ -49,9 +49,8 @@ def item_map(item_vectors: DataFrame, items: DataFrame, held: int, users: list[R
     user = users[0] if users else None
     shown = [] if user is None else list(user[n.ITEM_IDS][:CANDIDATES])
     routed = [] if user is None else [index for index in user[n.HISTORY] if index]
-    sampled = F.pmod(F.xxhash64(n.ITEM_ID), F.lit(_HASHES)) < int(_HASHES * min(1.0, SAMPLE / max(held, 1)))
     named = item_vectors.join(items.select(n.ITEM_ID, n.ITEM_INDEX), n.ITEM_ID).select(
-        n.ITEM_ID, n.ITEM_INDEX, n.VECTOR, sampled.alias("sampled")
+        n.ITEM_ID, n.ITEM_INDEX, n.VECTOR, sampled(n.ITEM_ID, SAMPLE, held).alias("sampled")
     )
     wanted = named.where(F.col("sampled") | F.col(n.ITEM_ID).isin(shown) | F.col(n.ITEM_INDEX).isin(routed))
     rows = sorted(wanted.collect(), key=lambda row: str(row[n.ITEM_ID]))

@@ -125,7 +125,7 @@ def _update_rows(table: Tensor, moments_V2D: Tensor, gradient: tuple[Tensor, Ten
 
 
 def update_by_blocks(table: Tensor, moments_V2D: Tensor, gradient: tuple[Tensor, Tensor], size: float) -> None:
-    """What `_compiled` does, by torch: on a GPU, and for the test to hold it against."""
+    """What the compiled loop does, by torch: on a GPU, and for the test to hold it against."""
     # In blocks that fit a core's cache: each row then comes from memory once and goes back once.
     for row_M, gradient_MD in zip(*(torch.split(part, BLOCK) for part in gradient), strict=True):
         touched_M2D = moments_V2D.index_select(0, row_M)
@@ -140,8 +140,7 @@ def _compiled() -> Any:
     """update(table_VD, moments_V2D, row_M, gradient_MD, mean_rate, square_rate, epsilon, size), in place.
 
     One pass over the touched rows, whose numbers stay in registers: torch's calls write every result between to memory
-    and took 7 times as long for 24,000 rows of a table of 100,000, 4 times for 28,000 of a million. Rounding is
-    IEEE's, without fused operations, on every machine.
+    (docs/decisions.md). Rounding is IEEE's, without fused operations, on every machine.
     """
     from numba import njit
 

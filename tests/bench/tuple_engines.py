@@ -16,7 +16,9 @@ LENGTH, MOST = 50, 500
 TRAIN, VALIDATION, TEST = 78, 7, 7
 """Days of targets: a quarter of the events are targets."""
 MEMORY = "3g"
-"""The heap of Spark (MIND_BENCH_MEMORY in the environment gives another), and DuckDB's limit."""
+"""The heap of Spark (MIND_BENCH_MEMORY in the environment gives another), and DuckDB's limit.
+
+MIND_BENCH_HISTORY_DAYS limits histories on Spark's side alone, for tests/tuples/test_skew.py."""
 SUBMIT = (
     f"--master local[{CORES}] --driver-memory {os.environ.get('MIND_BENCH_MEMORY', MEMORY)} "
     "--conf spark.jars=.jars/delta-spark_4.0_2.13-4.4.0.jar,.jars/delta-storage-4.4.0.jar "
