@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -35,6 +34,7 @@ from mind.training.distributed import Ranks
 from mind.training.loader import TENSORS, Batch, TupleLoader, read_file
 from mind.training.prefetch import ahead
 from mind.training.trainer import Night, Trainer, build_model
+from tests.bench.loader_tuples import write_tuples
 from tests.bench.record import record
 from tests.bench.train_limit import measured_machine, product_flops
 
@@ -164,24 +164,6 @@ def profile(step: Step) -> None:
     sys.stdout.write(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=30, max_name_column_width=40))
 
 
-def write_tuples(folder: Path, rows: int) -> list[TupleFile]:
-    random = np.random.default_rng(3)
-    files = []
-    for place in range(2):
-        history = random.integers(2, 10_000, (rows // 2, LENGTH), dtype=np.int32)
-        profile, target = history[:, 0] % COUNTRIES, history[:, 1].copy()
-        history[np.arange(LENGTH) >= random.integers(1, LENGTH + 1, (rows // 2, 1))] = 0
-        lists = {
-            n.HISTORY: pa.ListArray.from_arrays(np.arange(0, rows // 2 * LENGTH + 1, LENGTH), history.ravel()),
-            n.PROFILE: pa.ListArray.from_arrays(np.arange(rows // 2 + 1), profile),
-            n.TARGET: pa.ListArray.from_arrays(np.arange(rows // 2 + 1), target),
-        }
-        path = folder / f"part-{place}.parquet"
-        pq.write_table(pa.table(lists), path, row_group_size=20_000)
-        files.append(TupleFile(url=path.as_uri(), rows=rows // 2))
-    return files
-
-
 def wait_share(loader: TupleLoader) -> float:
     """Share of an epoch's time that the trainer waits for rows, with the fastest of our steps, as the trainer reads."""
     trainer, waited = our_trainer(10_000, LIKE_THEIRS), 0.0
@@ -200,7 +182,7 @@ def bench_loader(rounds: int) -> dict[str, float]:
     """Rows a second of the loader, of its reading alone, and of plain pyarrow turned into the same matrices; and how
     long a training waits for the loader."""
     with tempfile.TemporaryDirectory() as name:
-        files = write_tuples(Path(name), LOADER_ROWS)
+        files = write_tuples(Path(name), LOADER_ROWS, LENGTH, COUNTRIES)
         loader = TupleLoader(
             night(10_000, files).manifest, rank=0, ranks=1, batch_size=BATCH, shuffle_rows=200_000, seed=1
         )
